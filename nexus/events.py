@@ -1,0 +1,229 @@
+"""Viewer events: what one is, how it is checked, and how it is accepted exactly once into Redis.
+
+Belongs here: the event's shape and rules, the Redis keys, the atomic accept script, the shape of a history entry.
+Does not belong here: HTTP (serving), the drain into the lake (assets), the copy in Postgres (nexus.db).
+"""
+
+from __future__ import annotations
+
+import uuid
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field
+
+from nexus import ids
+from nexus.errors import NexusError, invalid
+
+STREAM = "nexus:events"
+CONTENT_STREAM = "nexus:content-events"
+DEDUPLICATION_TTL_S = 7 * 24 * 3600
+MAX_CLOCK_SKEW = timedelta(minutes=5)
+EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+
+
+class EventType(StrEnum):
+    """What a viewer did."""
+
+    VIEW = "view"
+    RATE = "rate"
+    LIKE = "like"
+    DISLIKE = "dislike"
+    SHARE = "share"
+    HIDE = "hide"
+    UNHIDE = "unhide"
+
+
+SEEN_TYPES = frozenset({EventType.VIEW, EventType.RATE, EventType.LIKE, EventType.DISLIKE})
+"""Types after which a title counts as seen, so it is never recommended again."""
+
+_VALUE_RANGE: dict[EventType, tuple[float, float]] = {EventType.RATE: (0.5, 5.0), EventType.VIEW: (0.0, 1.0)}
+
+
+def history_key(user_id: uuid.UUID | str) -> str:
+    """Sorted set: score = epoch milliseconds, member = JSON of :class:`HistoryEntry`."""
+    return f"nexus:history:{user_id}"
+
+
+def hidden_key(user_id: uuid.UUID | str) -> str:
+    """Set of content ids that the viewer hid."""
+    return f"nexus:hidden:{user_id}"
+
+
+def event_key(event_id: str) -> str:
+    """Marks an event id as accepted."""
+    return f"nexus:event:{event_id}"
+
+
+class Event(BaseModel):
+    """An event whose fields have been checked; ids are internal."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: str
+    type: EventType
+    user_id: uuid.UUID
+    user_ref: str = Field(description="the id as the sender wrote it")
+    content_id: uuid.UUID
+    value: float | None = None
+    occurred_at: datetime
+    received_at: datetime
+
+
+class HistoryEntry(BaseModel):
+    """One line of what a viewer did, as kept for serving."""
+
+    model_config = ConfigDict(frozen=True)
+
+    event_id: str
+    type: EventType
+    content_id: uuid.UUID
+    value: float | None = None
+    at_ms: int = Field(description="when it happened, epoch milliseconds, UTC")
+
+    def member(self) -> bytes:
+        """The sorted-set member; equal entries give equal bytes."""
+        return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+
+
+def check_value(kind: EventType, value: object) -> float | None:
+    """The value of an event of this type: ``rate`` needs 0.5..5, ``view`` may give 0..1, others have none."""
+    limits = _VALUE_RANGE.get(kind)
+    if value is None:
+        if kind is EventType.RATE:
+            raise invalid("a rating needs a value", field="value", value=value, remedy="send a number from 0.5 to 5")
+        return None
+    if limits is None:
+        raise invalid(f"a {kind} event has no value", field="value", value=value, remedy="leave value out")
+    low, high = limits
+    if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
+        raise invalid(
+            f"value of a {kind} event is out of range",
+            field="value",
+            value=value,
+            remedy=f"send a number from {low:g} to {high:g}",
+        )
+    return float(value)
+
+
+def check_time(text: object, *, now: datetime) -> datetime:
+    """When it happened: ISO 8601 with an offset, not before 1970, not in the future; absent: now."""
+    if text is None:
+        return now
+    remedy = "send ISO 8601 with an offset, as in 2026-01-31T20:15:00Z"
+    try:
+        at = datetime.fromisoformat(text) if isinstance(text, str) else None
+    except ValueError:
+        at = None
+    if at is None or at.tzinfo is None:
+        raise invalid("at is not a time with an offset", field="at", value=text, remedy=remedy)
+    at = at.astimezone(UTC)
+    if at > now + MAX_CLOCK_SKEW:
+        raise invalid(
+            "at lies in the future", field="at", value=text, remedy="send the time it happened, or leave at out"
+        )
+    if at < EARLIEST:
+        raise invalid(
+            "at lies before 1970", field="at", value=text, remedy="send the time it happened, or leave at out"
+        )
+    return min(at, now)
+
+
+def check_event_id(text: object) -> str:
+    """The sender's id of the event: 1 to 128 visible characters."""
+    if isinstance(text, str) and 1 <= len(text) <= 128 and text.isprintable() and not any(map(str.isspace, text)):
+        return text
+    raise invalid(
+        "event_id is not an id", field="event_id", value=text, remedy="send 1 to 128 characters without blanks"
+    )
+
+
+def parse(raw: object, *, now: datetime) -> tuple[Event, ids.Reference | uuid.UUID]:
+    """Check one raw event of a request.
+
+    Args:
+        raw: The decoded JSON object.
+        now: The time of the request, UTC.
+
+    Returns:
+        The event, whose ``content_id`` is what the reference would be called when first seen, and the content
+        reference itself: the caller looks it up and refuses what is unknown.
+
+    Raises:
+        NexusError: category ``invalid``, with the field at fault.
+    """
+    if not isinstance(raw, dict):
+        raise invalid("an event is a JSON object", field="events", value=raw, remedy="send objects in events")
+    fields: dict[str, Any] = raw
+    unknown = sorted(set(fields) - {"event_id", "type", "user", "content", "value", "at"})
+    if unknown:
+        raise invalid("an event has no such field", field=unknown[0], value=fields[unknown[0]], remedy="leave it out")
+    event_id = check_event_id(fields.get("event_id"))
+    try:
+        kind = EventType(fields.get("type"))  # type: ignore[arg-type]
+    except ValueError:
+        raise invalid(
+            "unknown type of event",
+            field="type",
+            value=fields.get("type"),
+            remedy=f"send one of {', '.join(EventType)}",
+        ) from None
+    user = ids.parse(fields.get("user"), field="user")
+    content = ids.parse(fields.get("content"), field="content")
+    event = Event(
+        event_id=event_id,
+        type=kind,
+        user_id=ids.internal("user", user),
+        user_ref=str(user),
+        content_id=ids.internal("content", content),
+        value=check_value(kind, fields.get("value")),
+        occurred_at=check_time(fields.get("at"), now=now),
+        received_at=now,
+    )
+    return event, content
+
+
+# One call accepts a batch: for each event, if its id is new, mark it, append it to the stream and update the
+# viewer's history (or hidden set). All or nothing, because Redis runs a script alone.
+ACCEPT_SCRIPT = """
+local ttl = tonumber(ARGV[1])
+local fresh = {}
+for i = 2, #ARGV, 7 do
+  local event_id, body, user, content, kind, at_ms, member =
+    ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+4], ARGV[i+5], ARGV[i+6]
+  if redis.call('SET', 'nexus:event:' .. event_id, 1, 'NX', 'EX', ttl) then
+    redis.call('XADD', 'nexus:events', '*', 'event', body)
+    redis.call('ZADD', 'nexus:history:' .. user, at_ms, member)
+    if kind == 'hide' then redis.call('SADD', 'nexus:hidden:' .. user, content) end
+    if kind == 'unhide' then redis.call('SREM', 'nexus:hidden:' .. user, content) end
+    fresh[#fresh + 1] = event_id
+  end
+end
+return fresh
+"""
+
+
+def accept_arguments(events: list[Event]) -> list[str | bytes | int]:
+    """The arguments of :data:`ACCEPT_SCRIPT` for a batch."""
+    arguments: list[str | bytes | int] = [DEDUPLICATION_TTL_S]
+    for event in events:
+        at_ms = int(event.occurred_at.timestamp() * 1000)
+        entry = HistoryEntry(
+            event_id=event.event_id, type=event.type, content_id=event.content_id, value=event.value, at_ms=at_ms
+        )
+        body = orjson.dumps(event.model_dump(mode="json"))
+        arguments += [
+            event.event_id,
+            body,
+            str(event.user_id),
+            str(event.content_id),
+            str(event.type),
+            at_ms,
+            entry.member(),
+        ]
+    return arguments
+
+
+__all__ = ["Event", "EventType", "HistoryEntry", "NexusError", "accept_arguments", "parse"]

@@ -1,0 +1,69 @@
+"""Identifiers: internal UUIDs, external ``issuer:value`` references, and the rule between them.
+
+An entity first seen under ``issuer:value`` gets the UUID version 5 of that reference, so that the lake, the
+database and the API agree on it without asking each other. Further external ids of the same entity live in the
+``external_ids`` tables. Does not belong here: look-ups (nexus.db).
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from dataclasses import dataclass
+from typing import Literal
+
+from nexus.errors import invalid
+
+Kind = Literal["user", "content"]
+
+# RFC 9562 section 5.5: a fixed name space of our own, made once with uuid4.
+_NAMESPACES: dict[Kind, uuid.UUID] = {
+    "user": uuid.UUID("0b0d4a8a-8d1f-4b5e-9d53-6c1d6f1b7a01"),
+    "content": uuid.UUID("0b0d4a8a-8d1f-4b5e-9d53-6c1d6f1b7a02"),
+}
+_REFERENCE = re.compile(r"(?P<issuer>[a-z][a-z0-9_.-]{0,31}):(?P<value>[^\s\x00-\x1f\x7f]{1,128})")
+_UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """An external id: who issued it and what it says, e.g. ``movielens:1``."""
+
+    issuer: str
+    value: str
+
+    def __str__(self) -> str:
+        return f"{self.issuer}:{self.value}"
+
+
+def parse(text: object, *, field: str = "id") -> uuid.UUID | Reference:
+    """Read an id as a person writes it.
+
+    Args:
+        text: A UUID, or ``issuer:value`` (issuer: lower case, at most 32 characters; value: at most 128, no blanks).
+        field: The name to use in the error.
+
+    Raises:
+        NexusError: category ``invalid`` when the text is neither.
+    """
+    if isinstance(text, uuid.UUID):
+        return text
+    if isinstance(text, str):
+        if _UUID.fullmatch(text):
+            return uuid.UUID(text)
+        match = _REFERENCE.fullmatch(text)
+        if match:
+            return Reference(match["issuer"], match["value"])
+    raise invalid(
+        f"{field} is neither a UUID nor issuer:value",
+        field=field,
+        value=text,
+        remedy="write a UUID, or issuer:value as in movielens:1",
+    )
+
+
+def internal(kind: Kind, identifier: uuid.UUID | Reference) -> uuid.UUID:
+    """The UUID under which an entity first seen under this identifier is known."""
+    if isinstance(identifier, uuid.UUID):
+        return identifier
+    return uuid.uuid5(_NAMESPACES[kind], str(identifier))

@@ -1,0 +1,260 @@
+"""Every value that differs between two installations, typed, in one tree, built once at the door of a process.
+
+Sources, strongest first: arguments, environment (``NEXUS_POSTGRES__URL``), secret files, ``$NEXUS_HOME/settings.toml``
+(the user's), ``$NEXUS_HOME/run/endpoints.json`` (written by the runtime: where the embedded parts listen).
+A URL that is set means "use that server"; one that is not set means "the embedded part".
+Does not belong here: anything that opens a connection.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from nexus.errors import Category, NexusError
+
+ROOT = Path(__file__).resolve().parent.parent
+Role = Literal["api", "worker", "pipeline", "reader"]
+PLACEHOLDERS = frozenset({"", "change-me", "changeme", "secret", "password", "postgres", "nexus", "example"})
+
+
+class Area(BaseModel):
+    """A group of settings; unknown names are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class PostgresSettings(Area):
+    """Facts of now. ``url`` is the owner's: it creates databases, roles and tables."""
+
+    url: SecretStr | None = Field(None, description="postgresql://owner:password@host:port/nexus; unset: embedded")
+    port: int = Field(15432, ge=0, le=65535, description="preferred port of the embedded server; 0: any free one")
+    role_passwords: dict[Role, SecretStr] = Field(default_factory=dict, description="passwords of the lesser roles")
+    dagster_database: str = "dagster"
+    mlflow_database: str = "mlflow"
+    feast_database: str = "feast"
+
+    def owner_url(self, *, driver: str = "psycopg", database: str | None = None) -> str:
+        """SQLAlchemy URL of the owner, with an explicit driver (``psycopg``, ``psycopg2`` or empty for libpq)."""
+        return self._url(driver=driver, database=database)
+
+    def role_url(self, role: Role, *, driver: str = "psycopg") -> str:
+        """SQLAlchemy URL of one of the least-privilege roles (user ``nexus_<role>``)."""
+        return self._url(driver=driver, user=f"nexus_{role}", password=self.role_passwords[role].get_secret_value())
+
+    def _url(
+        self, *, driver: str, database: str | None = None, user: str | None = None, password: str | None = None
+    ) -> str:
+        if self.url is None:
+            raise not_started("postgres")
+        parts = urlsplit(self.url.get_secret_value())
+        host = parts.netloc.rpartition("@")[2]
+        login = parts.netloc.rpartition("@")[0]
+        if user is not None:
+            login = f"{quote(user, safe='')}:{quote(password or '', safe='')}"
+        scheme = f"postgresql+{driver}" if driver else "postgresql"
+        path = parts.path if database is None else f"/{database}"
+        return urlunsplit((scheme, f"{login}@{host}" if login else host, path, parts.query, ""))
+
+
+class RedisSettings(Area):
+    """What is in motion, and what may be lost."""
+
+    url: SecretStr | None = Field(None, description="redis://[:password@]host:port/0; unset: embedded")
+    port: int = Field(16379, ge=0, le=65535)
+
+    def dsn(self) -> str:
+        """The URL, for a client."""
+        if self.url is None:
+            raise not_started("redis")
+        return self.url.get_secret_value()
+
+
+class TemporalSettings(Area):
+    """The engine of durable workflows."""
+
+    address: str | None = Field(None, description="host:port of the frontend; unset: embedded")
+    port: int = Field(17233, ge=0, le=65535)
+    ui_url: str | None = None
+    ui_port: int = Field(18233, ge=0, le=65535)
+    namespace: str = "default"
+    task_queue: str = "nexus"
+
+
+class DagsterSettings(Area):
+    """The engine of assets."""
+
+    url: str | None = Field(None, description="http://host:port of the webserver; unset: embedded")
+    port: int = Field(13000, ge=0, le=65535)
+    code_port: int = Field(14000, ge=0, le=65535)
+
+
+class MlflowSettings(Area):
+    """The registry of models."""
+
+    url: str | None = Field(None, description="http://host:port of the tracking server; unset: embedded")
+    port: int = Field(15000, ge=0, le=65535)
+    experiment: str = "nexus"
+    model_name: str = "recommender"
+
+
+class ApiSettings(Area):
+    """The HTTP door."""
+
+    host: str = "127.0.0.1"
+    url: str | None = Field(None, description="where the API answers; written by the runtime")
+    port: int = Field(8788, ge=0, le=65535)
+    max_body_bytes: int = Field(2_000_000, gt=0)
+
+
+class LakeSettings(Area):
+    """Delta tables and how they are computed."""
+
+    url: str | None = Field(None, description="folder or s3:// URL of the tables; unset: $NEXUS_HOME/lake")
+    spark_url: str | None = Field(None, description="sc://host:port of a Spark Connect server; unset: Sail in process")
+
+
+class ServingSettings(Area):
+    """How the champion is served."""
+
+    bundle_url: str | None = Field(None, description="folder of published models; unset: $NEXUS_HOME/serving")
+    poll_s: float = Field(2.0, gt=0, description="seconds between looks for a new champion")
+
+
+class TrainingSettings(Area):
+    """How models are trained and promoted."""
+
+    seeds: tuple[int, ...] = (1, 2, 3)
+    max_seconds: float = Field(120.0, gt=0, description="time limit of one seed's training")
+    require_approval: bool = Field(False, description="PromoteModel waits for a person's approval")
+
+
+class Settings(BaseSettings):
+    """The whole tree. Build it with :func:`load`."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="NEXUS_",
+        env_nested_delimiter="__",
+        extra="forbid",
+        frozen=True,
+        nested_model_default_partial_update=True,
+    )
+
+    home: Path = Field(ROOT / ".nexus", description="the folder that holds all state")
+    profile: Literal["embedded", "cluster"] = "embedded"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    postgres: PostgresSettings = PostgresSettings()
+    redis: RedisSettings = RedisSettings()
+    temporal: TemporalSettings = TemporalSettings()
+    dagster: DagsterSettings = DagsterSettings()
+    mlflow: MlflowSettings = MlflowSettings()
+    api: ApiSettings = ApiSettings()
+    lake: LakeSettings = LakeSettings()
+    serving: ServingSettings = ServingSettings()
+    training: TrainingSettings = TrainingSettings()
+
+    @field_validator("home")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().resolve()
+
+    @model_validator(mode="after")
+    def _no_placeholders(self) -> Settings:
+        if self.profile == "cluster":
+            for role, password in self.postgres.role_passwords.items():
+                if password.get_secret_value().lower() in PLACEHOLDERS:
+                    raise ValueError(f"postgres.role_passwords.{role} is a placeholder; set a secret of its own")
+        return self
+
+    @property
+    def lake_url(self) -> str:
+        """Root of the Delta tables."""
+        return self.lake.url or str(self.home / "lake")
+
+    @property
+    def bundle_url(self) -> str:
+        """Folder of published models."""
+        return self.serving.bundle_url or str(self.home / "serving")
+
+    @property
+    def inbox(self) -> Path:
+        """Folder of loads waiting for, or taken by, the raw assets."""
+        return self.home / "inbox"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, environment, the user's file, then what the runtime wrote."""
+        home = Path(os.environ.get("NEXUS_HOME") or ROOT / ".nexus").expanduser()
+        return (
+            init_settings,
+            env_settings,
+            TomlConfigSettingsSource(settings_cls, home / "settings.toml"),
+            InitSettingsSource(settings_cls, _endpoints(home)),
+        )
+
+
+def _endpoints(home: Path) -> dict[str, Any]:
+    """What the runtime wrote about its parts; empty before the first ``up``."""
+    try:
+        found: dict[str, Any] = json.loads((home / "run" / "endpoints.json").read_text())
+    except (FileNotFoundError, json.JSONDecodeError):
+        return {}
+    return found
+
+
+def not_started(part: str) -> NexusError:
+    """The error for a part that has neither a URL nor an embedded process."""
+    return NexusError(
+        f"{part} has no address",
+        category=Category.UNAVAILABLE,
+        field=f"{part}.url",
+        remedy="run bin/nexus up, or set its URL in the environment",
+    )
+
+
+def load(**overrides: Any) -> Settings:
+    """Read the settings, or raise one error that names every wrong one.
+
+    Raises:
+        NexusError: category ``invalid``; ``evidence["problems"]`` lists field and reason of each.
+    """
+    try:
+        return Settings(**overrides)
+    except ValidationError as error:
+        problems = [
+            {
+                "field": ".".join(map(str, item["loc"])) or "settings",
+                "reason": item["msg"],
+                "value": str(item.get("input"))[:80],
+            }
+            for item in error.errors(include_url=False)
+        ]
+        for problem in problems:
+            if any(word in problem["field"] for word in ("password", "url", "secret")):
+                problem["value"] = "(hidden)"
+        listed = "; ".join(f"{p['field']}: {p['reason']} (got {p['value']})" for p in problems)
+        raise NexusError(
+            f"wrong settings: {listed}",
+            field=problems[0]["field"],
+            remedy="mend them in the environment (NEXUS_<AREA>__<NAME>) or in settings.toml in the state folder",
+            problems=problems,
+        ) from None
