@@ -52,6 +52,11 @@ def hidden_key(user_id: uuid.UUID | str) -> str:
     return f"nexus:hidden:{user_id}"
 
 
+def restored_key(user_id: uuid.UUID | str) -> str:
+    """Set once a viewer's history here is as complete as in Postgres; it goes when Redis is emptied."""
+    return f"nexus:history-restored:{user_id}"
+
+
 def event_key(event_id: str) -> str:
     """Marks an event id as accepted."""
     return f"nexus:event:{event_id}"
@@ -115,11 +120,11 @@ def check_time(text: object, *, now: datetime) -> datetime:
     remedy = "send ISO 8601 with an offset, as in 2026-01-31T20:15:00Z"
     try:
         at = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        at = at.astimezone(UTC) if at is not None and at.tzinfo is not None else None
+    except (ValueError, OverflowError):
         at = None
-    if at is None or at.tzinfo is None:
+    if at is None:
         raise invalid("at is not a time with an offset", field="at", value=text, remedy=remedy)
-    at = at.astimezone(UTC)
     if at > now + MAX_CLOCK_SKEW:
         raise invalid(
             "at lies in the future", field="at", value=text, remedy="send the time it happened, or leave at out"

@@ -1,0 +1,57 @@
+"""The root of the Dagster code location: finds assets, adds generated checks, jobs, schedules and resources.
+
+Belongs here: collecting. Does not belong here: an asset, a check, a rule. Every module under ``assets/raw``,
+``core``, ``marts``, ``features`` and ``models`` is found by itself.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Iterator, Mapping
+from types import ModuleType
+from typing import Any
+
+import dagster as dg
+
+from assets import checks, jobs, resources, schedules
+
+LAYERS = ("raw", "core", "marts", "features", "models")
+
+
+def asset_modules() -> Iterator[ModuleType]:
+    """Every module that may hold assets, in the order of the layers."""
+    for layer in LAYERS:
+        package = importlib.import_module(f"assets.{layer}")
+        for found in sorted(pkgutil.walk_packages(package.__path__, f"assets.{layer}."), key=lambda item: item.name):
+            yield importlib.import_module(found.name)
+
+
+def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+    """Fresh definitions.
+
+    Args:
+        resource_overrides: Resources that replace the default ones, by name (tests, special deployments).
+    """
+    modules = list(asset_modules())
+    assets = dg.load_assets_from_modules(modules)
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=[*dg.load_asset_checks_from_modules(modules), *checks.generated(assets)],
+        jobs=jobs.build(),
+        schedules=schedules.build(),
+        sensors=[*schedules.sensors(), *_of(modules, dg.SensorDefinition)],
+        resources={"platform": resources.PlatformResource(), **(resource_overrides or {})},
+        executor=dg.in_process_executor,
+    )
+
+
+def _of(modules: list[ModuleType], kind: type[dg.SensorDefinition]) -> Iterator[dg.SensorDefinition]:
+    for module in modules:
+        yield from (value for value in vars(module).values() if isinstance(value, kind))
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """The code location (``dagster api grpc -m assets.definitions``)."""
+    return build_defs()

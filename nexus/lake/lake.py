@@ -1,0 +1,202 @@
+"""The lake: read, write, time travel. Every table write of the house goes through :meth:`Lake.write`.
+
+Belongs here: where tables are, one write function, reads of any version, the compute session.
+Does not belong here: what tables exist (nexus.lake.catalogue), transformations (nexus.lake.transforms).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+import pyarrow as pa
+from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError, TableNotFoundError
+
+from nexus.errors import NexusError, not_found
+from nexus.lake import guard
+from nexus.lake.catalogue import declared
+from nexus.lake.commit import Key, Mode, WriteResult, commit
+from nexus.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+    from nexus.lake.spark import Engine
+
+
+class Lake:
+    """Delta tables under one folder or bucket."""
+
+    def __init__(self, url: str, *, spark_url: str | None = None) -> None:
+        self.url = url.rstrip("/")
+        self._spark_url = spark_url
+        self._engine: Engine | None = None
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Lake:
+        """The lake that the settings name."""
+        return cls(settings.lake_url, spark_url=settings.lake.spark_url)
+
+    def uri(self, table: str) -> str:
+        """Where a table lies.
+
+        Raises:
+            NexusError: category ``not_found`` when no such table is declared.
+        """
+        return f"{self.url}/{declared(table).name}"
+
+    def write(
+        self,
+        table: str,
+        frame: pa.Table | pl.DataFrame | DataFrame,
+        *,
+        mode: Mode,
+        partition: Mapping[str, str] | None = None,
+        key: Key | None = None,
+    ) -> WriteResult:
+        """Write rows after the guards passed.
+
+        Args:
+            table: Name in the catalogue.
+            frame: Exactly the declared columns.
+            mode: ``append``; ``overwrite`` the whole table; ``replace_partition``; ``merge`` by primary key.
+            partition: For ``replace_partition``: every partition column with its value as text.
+            key: ``(app, version)``. A second write with the same app and the same or an older version is skipped.
+
+        Raises:
+            NexusError: ``invalid`` (schema, partition, constraint), ``conflict`` (duplicate keys, other stored shape).
+        """
+        declaration = declared(table)
+        rows = guard.conform(declaration, as_arrow(frame))
+        if mode == "replace_partition":
+            guard.check_partition(declaration, rows, partition)
+        elif partition is not None:
+            raise NexusError(
+                f"a partition makes no sense with mode {mode}",
+                field="partition",
+                value=dict(partition),
+                remedy="use mode replace_partition",
+            )
+        guard.check_unique(declaration, rows)
+        return commit(declaration, self._writable(table), rows, mode, partition, key)
+
+    def read(self, table: str, *, version: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+        """All rows, as of the newest or the given version.
+
+        Raises:
+            NexusError: category ``not_found`` when the table or the version is not there.
+        """
+        wanted = list(columns) if columns is not None else None
+        return self._open(table, version).to_pyarrow_table(columns=wanted)
+
+    def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
+        """The same rows, lazily, for polars."""
+        return pl.scan_delta(self._open(table, version))
+
+    def version(self, table: str) -> int | None:
+        """The newest version; None when the table is not there yet."""
+        return self._open(table, None).version() if self.exists(table) else None
+
+    def exists(self, table: str) -> bool:
+        """Whether the table was ever written."""
+        return DeltaTable.is_deltatable(self.uri(table))
+
+    def last_key(self, table: str, app: str) -> int | None:
+        """The newest version that an app recorded in the table's ledger."""
+        return self._open(table, None).transaction_version(app) if self.exists(table) else None
+
+    def history(self, table: str, limit: int | None = None) -> list[dict[str, Any]]:
+        """What was committed, newest first."""
+        return self._open(table, None).history(limit)
+
+    def spark(self) -> SparkSession:
+        """The Spark Connect session of this lake; started on first use."""
+        if self._engine is None:
+            from nexus.lake.spark import Engine
+
+            self._engine = Engine(self._spark_url)
+        return self._engine.session
+
+    def spark_table(self, table: str, version: int | None = None) -> DataFrame:
+        """A table as a Spark DataFrame, at one version."""
+        at = self._open(table, version).version()
+        return self.spark().read.format("delta").option("versionAsOf", str(at)).load(self.uri(table))
+
+    def close(self) -> None:
+        """Stop what :meth:`spark` started."""
+        if self._engine is not None:
+            self._engine.stop()
+            self._engine = None
+
+    def _open(self, table: str, version: int | None) -> DeltaTable:
+        try:
+            return DeltaTable(self.uri(table), version=version)
+        except TableNotFoundError:
+            raise not_found(
+                f"{table} has not been written yet",
+                field="table",
+                value=table,
+                remedy="run bin/nexus pipeline run",
+            ) from None
+        except DeltaError as error:
+            if version is None:
+                raise
+            newest = DeltaTable(self.uri(table)).version()
+            raise not_found(
+                f"{table} has no version {version}",
+                field="version",
+                value=version,
+                remedy=f"ask for 0 to {newest}",
+            ) from error
+
+    def _writable(self, table: str) -> str:
+        uri = self.uri(table)
+        if "://" in uri:
+            return uri
+        try:
+            Path(self.url).mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise NexusError(
+                "the lake's folder cannot be written",
+                field="lake.url",
+                value=self.url,
+                remedy="give the folder to this user, or set NEXUS_LAKE__URL",
+                cause=error.strerror,
+            ) from error
+        return uri
+
+
+def as_arrow(frame: pa.Table | pl.DataFrame | DataFrame) -> pa.Table:
+    """The rows as one Arrow table, whoever made them.
+
+    Raises:
+        NexusError: category ``invalid`` when it is no frame.
+    """
+    if isinstance(frame, pa.Table):
+        return frame
+    if isinstance(frame, pl.DataFrame):
+        return frame.to_arrow()
+    to_arrow = getattr(frame, "toArrow", None)
+    if to_arrow is None:
+        raise NexusError(
+            "this is no table",
+            field="frame",
+            value=type(frame).__name__,
+            remedy="give a pyarrow.Table, a polars.DataFrame or a Spark DataFrame",
+        )
+    rows: pa.Table = to_arrow()
+    return rows
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Lake]:
+    """A lake whose engine is stopped at the end."""
+    lake = Lake.from_settings(settings)
+    try:
+        yield lake
+    finally:
+        lake.close()

@@ -1,0 +1,60 @@
+"""The Spark Connect session that computes over the lake: Sail in this process, or a cluster by URL.
+
+Belongs here: starting and stopping the engine. Does not belong here: transformations, writes.
+Both engines get the same DataFrame code: no RDD, no DeltaTable API, no writer options (docs/architecture.md).
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from nexus.errors import NexusError, unavailable
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+class Engine:
+    """One session, and the embedded server under it when there is no URL."""
+
+    def __init__(self, url: str | None) -> None:
+        self._server: Any = None
+        self.session: SparkSession = self._connect(url or self._embedded())
+
+    def _embedded(self) -> str:
+        os.environ.setdefault("RUST_LOG", "error")
+        from pysail.spark import SparkConnectServer
+
+        self._server = SparkConnectServer("127.0.0.1", 0)
+        self._server.start(background=True)
+        _, port = self._server.listening_address
+        return f"sc://127.0.0.1:{port}"
+
+    @staticmethod
+    def _connect(url: str) -> SparkSession:
+        from pyspark.errors import PySparkException
+        from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+        try:
+            session = ConnectSession.builder.remote(url).create()
+            session.conf.set("spark.sql.session.timeZone", "UTC")
+        except PySparkException as error:
+            raise _no_engine(url, error) from error
+        return session  # type: ignore[return-value]
+
+    def stop(self) -> None:
+        """End the session and the embedded server."""
+        self.session.stop()
+        if self._server is not None:
+            self._server.stop()
+            self._server = None
+
+
+def _no_engine(url: str, error: Exception) -> NexusError:
+    return unavailable(
+        "the Spark Connect server does not answer",
+        remedy="check lake.spark_url, or unset it to compute in process",
+        url=url,
+        cause=str(error)[:200],
+    )

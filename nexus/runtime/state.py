@@ -1,0 +1,182 @@
+"""Where the embedded parts listen and which passwords they have: chosen once, remembered, published to Settings.
+
+Belongs here: telling what a person set from what the runtime wrote, choosing ports, writing ``run/endpoints.json``.
+Does not belong here: command lines (one file per part).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
+
+from nexus.runtime import ports, postgres, redis
+from nexus.runtime.home import Home, read_json, write_json
+from nexus.settings import Role, Settings, load
+
+ENDPOINTS = "endpoints.json"
+# listener -> (area, setting of its port, setting of its URL)
+LISTENERS: Mapping[str, tuple[str, str, str]] = {
+    "postgres": ("postgres", "port", "url"),
+    "redis": ("redis", "port", "url"),
+    "temporal": ("temporal", "port", "address"),
+    "temporal-ui": ("temporal", "ui_port", "address"),
+    "mlflow": ("mlflow", "port", "url"),
+    "dagster-webserver": ("dagster", "port", "url"),
+    "dagster-code": ("dagster", "code_port", "url"),
+    "api": ("api", "port", "url"),
+}
+_INNER = {"temporal-http": 17333, "temporal-metrics": 17433}
+
+
+class UserSettings(Settings):
+    """What a person set, without what the runtime wrote: tells external parts from embedded ones."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], *args: PydanticBaseSettingsSource, **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Every source but the last (``run/endpoints.json``)."""
+        return super().settings_customise_sources(settings_cls, *args, **sources)[:-1]
+
+
+@dataclass(frozen=True, slots=True)
+class Secrets:
+    """Passwords of the embedded servers, made at the first start."""
+
+    postgres: str
+    redis: str
+    roles: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """Everything that the parts' command lines are made from."""
+
+    home: Home
+    user: Settings
+    ports: dict[str, int]
+    secrets: Secrets
+
+    def is_external(self, area: str) -> bool:
+        """Whether a person gave the address of a server of their own."""
+        _, _, field = LISTENERS["dagster-webserver" if area == "dagster" else area]
+        return getattr(getattr(self.user, area), field) is not None
+
+    def settings(self) -> Settings:
+        """The settings that the parts will see."""
+        return load(home=self.home.root)
+
+
+def user_settings() -> Settings:
+    """What a person set in the environment and in settings.toml.
+
+    Raises:
+        NexusError: category ``invalid``, as :func:`nexus.settings.load` does.
+    """
+    load()
+    return UserSettings()
+
+
+def _wishes(user: Settings) -> list[ports.Wish]:
+    """One wish for every listener that is not replaced by a person's URL."""
+    wishes = []
+    for name, (area_name, port_field, url_field) in LISTENERS.items():
+        area: BaseModel = getattr(user, area_name)
+        if getattr(area, url_field) is not None:
+            continue
+        is_fixed = port_field in area.model_fields_set and getattr(area, port_field) != 0
+        wishes.append(ports.Wish(name, getattr(area, port_field), f"{area_name}.{port_field}", is_fixed))
+    if user.temporal.address is None:
+        wishes += [ports.Wish(name, port) for name, port in _INNER.items()]
+    return sorted(wishes, key=lambda wish: not wish.is_fixed)
+
+
+def _keep_listening(wishes: list[ports.Wish], remembered: Mapping[str, int], running: frozenset[str]) -> dict[str, int]:
+    """Ports of parts that run now: taken by themselves, so they are kept as they are."""
+    return {
+        wish.name: remembered[wish.name]
+        for wish in wishes
+        if wish.name in remembered and any(wish.name == part or wish.name.startswith(f"{part}-") for part in running)
+        and not (wish.is_fixed and wish.preferred != remembered[wish.name])
+    }  # fmt: skip
+
+
+def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()) -> State:
+    """Choose ports, make passwords at the first start, and publish the endpoints.
+
+    Args:
+        home: The state folder, already made.
+        user: What a person set.
+        running: Parts that run now and keep their ports.
+
+    Raises:
+        NexusError: category ``conflict`` when a port that a person asked for is taken.
+    """
+    remembered = {name: int(port) for name, port in read_json(home.run / "ports.json").items()}
+    wishes = _wishes(user)
+    kept = _keep_listening(wishes, remembered, running)
+    open_wishes = [wish for wish in wishes if wish.name not in kept]
+    local = [wish for wish in open_wishes if wish.name != "api"]
+    chosen = kept | ports.choose(local, _without(remembered, kept))
+    api = [wish for wish in open_wishes if wish.name == "api"]
+    chosen |= ports.choose(api, _without(remembered, chosen), host=user.api.host)
+    write_json(home.run / "ports.json", chosen)
+    state = State(home, user, chosen, _secrets(home))
+    write_json(home.run / ENDPOINTS, endpoints(state))
+    return state
+
+
+def _without(remembered: Mapping[str, int], kept: Mapping[str, int]) -> dict[str, int]:
+    return {name: port for name, port in remembered.items() if port not in kept.values()}
+
+
+def known(home: Home, user: Settings) -> State | None:
+    """The state of the last start, for a look; None before the first one."""
+    remembered = read_json(home.run / "ports.json")
+    if not remembered or not (home.root / "secrets.json").exists():
+        return None
+    return State(home, user, {name: int(port) for name, port in remembered.items()}, _secrets(home))
+
+
+def _secrets(home: Home) -> Secrets:
+    path = home.root / "secrets.json"
+    found = read_json(path)
+    roles = {role: found.get("roles", {}).get(role) or postgres.new_password() for role in get_args(Role)}
+    secrets = {
+        "postgres": found.get("postgres") or postgres.new_password(),
+        "redis": found.get("redis") or postgres.new_password(),
+        "roles": roles,
+    }
+    if secrets != found:
+        write_json(path, secrets)
+    return Secrets(**secrets)
+
+
+def endpoints(state: State) -> dict[str, Any]:
+    """What the runtime knows, in the shape of Settings; areas that a person set are left to them."""
+    roles = {role: text for role, text in state.secrets.roles.items() if role not in state.user.postgres.role_passwords}
+    found: dict[str, Any] = {"postgres": {"role_passwords": roles}}
+    number = state.ports
+    if not state.is_external("postgres"):
+        found["postgres"]["url"] = postgres.url(number["postgres"], state.secrets.postgres, "nexus")
+    if not state.is_external("redis"):
+        found["redis"] = {"url": redis.url(number["redis"], state.secrets.redis)}
+    if not state.is_external("temporal"):
+        found["temporal"] = {
+            "address": f"127.0.0.1:{number['temporal']}",
+            "ui_url": f"http://127.0.0.1:{number['temporal-ui']}",
+        }
+    for area, listener in (("dagster", "dagster-webserver"), ("mlflow", "mlflow"), ("api", "api")):
+        if not state.is_external(area):
+            found[area] = {"url": f"http://{_reachable(state, area)}:{number[listener]}"}
+    return found
+
+
+def _reachable(state: State, area: str) -> str:
+    """The host to write into a URL; an address that means "all of them" is reached through loopback."""
+    host = state.user.api.host if area == "api" else "127.0.0.1"
+    return "127.0.0.1" if host in {"0.0.0.0", "::", ""} else host  # noqa: S104 - compared, not bound

@@ -1,0 +1,72 @@
+"""Figures about this process, in Prometheus' text format.
+
+Belongs here: what is counted, and the ASGI layer that times requests.
+Does not belong here: anything with a user or title in a label.
+"""
+
+from __future__ import annotations
+
+from time import perf_counter
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+_BUCKETS = (0.001, 0.0025, 0.005, 0.008, 0.0125, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
+
+
+class Metrics:
+    """All figures of one process; each app has its own registry."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        labels = ("method", "route", "status")
+        self.requests = Counter("nexus_http_requests", "Requests answered.", labels, registry=self.registry)
+        self.seconds = Histogram(
+            "nexus_http_request_seconds", "Time to the last byte.", ("route",), buckets=_BUCKETS, registry=self.registry
+        )
+        self.recommendations = Counter(
+            "nexus_recommendations", "Recommendation answers by rung.", ("source",), registry=self.registry
+        )
+        self.rung_failures = Counter(
+            "nexus_recommendation_fallthroughs", "Rungs that failed or ran late.", ("rung",), registry=self.registry
+        )
+        self.events = Counter("nexus_events", "Events of requests.", ("outcome",), registry=self.registry)
+        self.projected = Counter("nexus_events_projected", "Events copied to Postgres.", registry=self.registry)
+        self.model = Gauge("nexus_model_info", "The model that is served.", ("version",), registry=self.registry)
+        self.swaps = Counter("nexus_model_loads", "Looks at a new champion.", ("outcome",), registry=self.registry)
+        self.titles = Gauge("nexus_catalogue_titles", "Titles that can be recommended.", registry=self.registry)
+        self.vectors = Gauge("nexus_catalogue_vectors", "Titles with an embedding.", registry=self.registry)
+
+    def exposition(self) -> bytes:
+        """The text that Prometheus reads."""
+        return generate_latest(self.registry)
+
+
+class Timed:
+    """Counts and times each request under its route's template."""
+
+    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+        self.app = app
+        self.metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        began = perf_counter()
+        status = 500
+
+        async def noted(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self.app(scope, receive, noted)
+        finally:
+            route = scope.get("route")
+            path = getattr(route, "path", None) or "(none)"
+            method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST", "DELETE", "PUT"} else "(other)"
+            self.metrics.requests.labels(method, path, str(status)).inc()
+            self.metrics.seconds.labels(path).observe(perf_counter() - began)

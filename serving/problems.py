@@ -1,0 +1,191 @@
+"""Every error as problem details (RFC 9457) that name field, value and remedy.
+
+Belongs here: the shape, the exception handlers, what OpenAPI says about errors.
+Does not belong here: deciding what is an error (services raise ``NexusError``).
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+import orjson
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, Field
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+
+from nexus import logs
+from nexus.errors import Category, NexusError
+from serving.responses import SECURITY_HEADERS
+
+MEDIA_TYPE = "application/problem+json"
+_LOG = logs.get(__name__)
+_REMEDIES = {
+    404: "look up the routes in /docs",
+    405: "use one of the methods in the Allow header; /docs lists them",
+    413: "send less at once, as several requests",
+}
+
+
+class Problem(BaseModel):
+    """Problem details (RFC 9457)."""
+
+    type: str = Field(description="urn:nexus:problem:<category>")
+    title: str
+    status: int
+    detail: str = Field(description="one sentence for a person")
+    field: str | None = Field(None, description="what in the request is at fault")
+    value: str | None = Field(None, description="its value as it was understood, shortened")
+    remedy: str | None = Field(None, description="what to do about it")
+
+
+def problem(
+    status: int, detail: str, *, kind: str, field: str | None = None, value: object = None, remedy: str | None = None
+) -> Response:
+    """One problem as a response."""
+    body = {
+        "type": f"urn:nexus:problem:{kind}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "field": field,
+        "value": None if value is None else printable(value),
+        "remedy": remedy,
+    }
+    headers = {"retry-after": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
+    return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
+
+
+def printable(value: object) -> str:
+    """A value of a request as short text that is valid UTF-8."""
+    return str(value)[:200].encode("utf-8", "replace").decode()
+
+
+def from_error(error: NexusError) -> Response:
+    """The response for a domain error."""
+    return problem(
+        error.status,
+        printable(error.message),
+        kind=str(error.category),
+        field=error.field,
+        value=error.value,
+        remedy=error.remedy,
+    )
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """What OpenAPI declares for a route that may answer these problems."""
+    return {
+        status: {
+            "description": HTTPStatus(status).phrase,
+            "content": {
+                MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}, "example": _EXAMPLES[status]}
+            },
+        }
+        for status in statuses
+    }
+
+
+def install(app: FastAPI) -> None:
+    """Register the handlers."""
+    app.add_exception_handler(NexusError, _on_nexus_error)
+    app.add_exception_handler(RequestValidationError, _on_validation_error)
+    app.add_exception_handler(HTTPException, _on_http_exception)
+    app.add_exception_handler(Exception, _on_bug)
+
+
+async def _on_nexus_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NexusError)  # noqa: S101 - the registration says so
+    if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        _LOG.warning("request_failed", path=request.url.path, **error.as_dict())
+    return from_error(error)
+
+
+async def _on_validation_error(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - the registration says so
+    first = error.errors()[0]
+    where = [str(part) for part in first["loc"]]
+    field = ".".join(where[1:] if where[0] in {"query", "path", "body", "header"} else where) or where[0]
+    more = len(error.errors()) - 1
+    detail = f"{field}: {first['msg'][:1].lower()}{first['msg'][1:]}" + (f" (and {more} more)" if more else "")
+    return problem(
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        printable(detail),
+        kind=str(Category.INVALID),
+        field=printable(field),
+        value=first.get("input"),
+        remedy=_remedy(first),
+    )
+
+
+def _remedy(first: dict[str, Any]) -> str:
+    """What to do about one finding of pydantic."""
+    context = {key: value for key, value in first.get("ctx", {}).items() if isinstance(value, int | float | str)}
+    listed = ", ".join(f"{key} {value}" for key, value in sorted(context.items()))
+    if first["type"] == "extra_forbidden":
+        return "leave it out"
+    if first["type"] == "missing":
+        return "send it"
+    return f"send a value within the limits ({listed})" if listed else "see /docs for what is allowed here"
+
+
+async def _on_http_exception(_request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - the registration says so
+    response = problem(
+        error.status_code,
+        str(error.detail) if error.status_code not in {404, 405} else _ROUTE_DETAIL[error.status_code],
+        kind=HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"),
+        field={404: "path", 405: "method", 413: "body"}.get(error.status_code),
+        value=_request.url.path if error.status_code == HTTPStatus.NOT_FOUND else None,
+        remedy=_REMEDIES.get(error.status_code),
+    )
+    response.headers.update(error.headers or {})
+    return response
+
+
+_ROUTE_DETAIL = {404: "there is nothing at this path", 405: "this path does not take this method"}
+
+
+async def _on_bug(request: Request, error: Exception) -> Response:
+    _LOG.error("request_crashed", path=request.url.path, exc_info=error)
+    response = problem(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "something went wrong on our side; it is in the log",
+        kind=str(Category.INTERNAL),
+        remedy="look at bin/nexus logs api",
+    )
+    response.headers.update(SECURITY_HEADERS)  # this one is answered outside our middleware
+    return response
+
+
+def _example(status: int, kind: str, detail: str, **more: str) -> dict[str, Any]:
+    return {
+        "type": f"urn:nexus:problem:{kind}",
+        "title": HTTPStatus(status).phrase,
+        "status": status,
+        "detail": detail,
+        "field": None,
+        "value": None,
+        "remedy": None,
+    } | more
+
+
+_EXAMPLES = {
+    404: _example(
+        404, "not_found", "no such viewer", field="user", value="movielens:9999999", remedy="GET /v1/users lists them"
+    ),
+    405: _example(405, "method_not_allowed", "this path does not take this method", field="method"),
+    409: _example(409, "conflict", "the operation has ended", field="operation_id", remedy="GET it to see how"),
+    413: _example(413, "content_too_large", "the body is larger than 2000000 bytes", field="body", remedy="send less"),
+    422: _example(
+        422,
+        "invalid",
+        "limit: input should be less than or equal to 100",
+        field="limit",
+        value="1000000000",
+        remedy="send a value within the limits (le 100)",
+    ),
+    503: _example(503, "unavailable", "redis does not answer", remedy="send the same events again in a moment"),
+}

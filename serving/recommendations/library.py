@@ -1,0 +1,43 @@
+"""What recommendations are made from, at one moment: titles, vectors, model, and how they line up.
+
+Belongs here: one immutable snapshot that a request keeps while others are swapped in.
+Does not belong here: rules (serving.recommendations.rungs), refreshing (serving.state).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from serving.content.catalogue import Catalogue
+from serving.content.vectors import Vectors
+from serving.models.champion import Champion
+
+
+class Library:
+    """Titles, vectors and model, aligned once so that a request only indexes arrays."""
+
+    def __init__(self, catalogue: Catalogue, vectors: Vectors, champion: Champion | None) -> None:
+        self.catalogue = catalogue
+        self.vectors = vectors
+        self.champion = champion
+        self.vector_is_offered = _known(vectors.content_ids, catalogue)
+        self.is_offered = _known(champion.vocabulary, catalogue) if champion else np.zeros(0, dtype=bool)
+        index = champion.index if champion else {}
+        self.new_rows: npt.NDArray[np.intp] = np.array(
+            [
+                row
+                for row, content_id in enumerate(vectors.content_ids)
+                if champion is not None and self.vector_is_offered[row] and content_id not in index
+            ],
+            dtype=np.intp,
+        )
+
+    @property
+    def model_version(self) -> str | None:
+        """The version that is served."""
+        return self.champion.version if self.champion else None
+
+
+def _known(content_ids: tuple[str, ...], catalogue: Catalogue) -> npt.NDArray[np.bool_]:
+    return np.fromiter((one in catalogue.rows for one in content_ids), dtype=bool, count=len(content_ids))

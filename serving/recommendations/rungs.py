@@ -1,0 +1,156 @@
+"""The three ways to recommend, as pure functions: by the champion, by likeness of content, by popularity.
+
+Belongs here: choosing titles and the numbers behind each choice. On every rung: never a seen, hidden or unknown title.
+Does not belong here: time limits and falling through (service), words (reasons).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+
+from serving.content.vectors import top
+from serving.recommendations.library import Library
+from serving.viewers.viewer import Viewer, is_liked, signal
+
+DAY_MS = 86_400_000.0
+SLOT_EVERY = 10
+SLOT_FROM = 5
+"""A last group of fewer titles than this keeps no place for a new one."""
+NEW_TITLE_SIMILARITY = 0.35
+NEW_TITLE_HISTORY = 50
+CONTENT_HISTORY = 50
+
+
+class Source(StrEnum):
+    """Which rung answered."""
+
+    CHAMPION = "champion"
+    CONTENT = "content"
+    POPULAR = "popular"
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """A chosen title and the numbers behind the choice."""
+
+    content_id: str
+    score: float
+    because: Sequence[tuple[str, float]] = ()
+    """What each title of the history added to the score, greatest first."""
+    static: float = 0.0
+    """What does not come from the history."""
+    is_new: bool = False
+
+
+class NothingToSay(Exception):  # noqa: N818 - not an error: this rung has no answer for this viewer
+    """This rung has no basis for an answer."""
+
+
+def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], limit: int, now_ms: int) -> list[Pick]:
+    """The model's best titles, with what each title of the history added."""
+    champion = library.champion
+    if champion is None:
+        raise NothingToSay("no model is served")
+    known = [entry for entry in viewer.watched() if entry["content_id"] in champion.index]
+    used = known[: champion.history_length][::-1]
+    if not used:
+        raise NothingToSay("no title of the history is known to the model")
+    scored = champion.score(
+        [champion.index[entry["content_id"]] for entry in used],
+        [signal(entry) for entry in used],
+        [max(0.0, (now_ms - entry["at_ms"]) / DAY_MS) for entry in used],
+        context,
+    )
+    allowed = library.is_offered.copy()
+    allowed[[champion.index[one] for one in viewer.barred() if one in champion.index]] = False
+    scores = np.where(allowed, scored.scores, -np.inf)
+    chosen = top(scores, limit)
+    parts = scored.contributions[-len(used) :, chosen]
+    names = [entry["content_id"] for entry in used]
+    return [
+        Pick(
+            champion.vocabulary[position],
+            float(scores[position]),
+            _greatest_first(names, parts[:, column]),
+            float(scores[position] - parts[:, column].sum()),
+        )
+        for column, position in enumerate(chosen)
+    ]
+
+
+def content_rung(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
+    """Titles whose text is near the mean of what the viewer liked; the mean splits exactly into its titles."""
+    names, liked = library.vectors.of([entry["content_id"] for entry in viewer.liked()[:CONTENT_HISTORY]])
+    if not names:
+        raise NothingToSay("no title of the history has an embedding")
+    mean = liked.mean(axis=0)
+    length = max(float(np.linalg.norm(mean)), 1e-12)
+    similarity = library.vectors.matrix @ (mean / length)
+    allowed = library.vector_is_offered.copy()
+    allowed[[library.vectors.rows[one] for one in viewer.barred() if one in library.vectors.rows]] = False
+    chosen = top(np.where(allowed, similarity, -np.inf), limit)
+    parts = (liked @ library.vectors.matrix[chosen].T) / (len(names) * length)
+    return [
+        Pick(library.vectors.content_ids[row], float(similarity[row]), _greatest_first(names, parts[:, column]))
+        for column, row in enumerate(chosen)
+    ]
+
+
+def popular_rung(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
+    """What most viewers of this installation watch."""
+    barred = viewer.barred()
+    picks: list[Pick] = []
+    for row in library.catalogue.popular:
+        title = library.catalogue.titles[row]
+        if title.content_id not in barred:
+            picks.append(Pick(title.content_id, title.popularity_score, static=title.popularity_score))
+        if len(picks) == limit:
+            break
+    return picks
+
+
+def new_titles(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
+    """Titles that the model has not met, near in text to one the viewer watched and did not dislike."""
+    if not len(library.new_rows) or limit <= 0:
+        return []
+    watched = [entry["content_id"] for entry in viewer.watched() if is_liked(entry)]
+    names, history = library.vectors.of(watched[:NEW_TITLE_HISTORY])
+    if not names:
+        return []
+    similarity = library.vectors.matrix[library.new_rows] @ history.T
+    nearest = similarity.argmax(axis=1)
+    best = similarity.max(axis=1)
+    barred = viewer.barred()
+    picks: list[Pick] = []
+    for row in top(best, len(best)):
+        content_id = library.vectors.content_ids[library.new_rows[row]]
+        if best[row] < NEW_TITLE_SIMILARITY or len(picks) == limit:
+            break
+        if content_id not in barred:
+            because = [(names[nearest[row]], float(best[row]))]
+            picks.append(Pick(content_id, float(best[row]), because, is_new=True))
+    return picks
+
+
+def slots(limit: int) -> list[int]:
+    """The places that are kept for new titles: the last of each ten, and of a last group that is not tiny."""
+    places = list(range(SLOT_EVERY - 1, limit, SLOT_EVERY))
+    if limit % SLOT_EVERY >= SLOT_FROM:
+        places.append(limit - 1)
+    return places
+
+
+def with_new_titles(picks: list[Pick], fresh: list[Pick], limit: int) -> list[Pick]:
+    """Put new titles into their places; the others keep their order."""
+    merged = list(picks)
+    for place, pick in zip(slots(limit), fresh, strict=False):
+        merged.insert(min(place, len(merged)), pick)
+    return merged[:limit]
+
+
+def _greatest_first(names: Sequence[str], parts: Sequence[float] | np.ndarray) -> list[tuple[str, float]]:
+    return sorted(((name, float(part)) for name, part in zip(names, parts, strict=True)), key=lambda pair: -pair[1])

@@ -1,0 +1,159 @@
+"""Where viewers are read from: Redis, what is missing there from Postgres, and memory when both are away.
+
+Belongs here: who is known under an id, and their whole history.
+Does not belong here: accepting events (serving.events), rules over a history (serving.viewers.viewer).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import orjson
+import redis.asyncio as aioredis
+
+from nexus import ids, logs
+from nexus.db import interactions, users
+from nexus.errors import NexusError, not_found
+from nexus.events import hidden_key, history_key, restored_key
+from serving.parts import Database, Part, is_unavailable
+from serving.viewers.memory import Memory
+from serving.viewers.viewer import Entry, Viewer, from_entries, from_members, hidden_by, merge
+
+REDIS_WITHIN_S = 0.25
+POSTGRES_WITHIN_S = 0.75
+WHOLE_HISTORY = 100_000
+_LOG = logs.get(__name__)
+
+
+class Viewers:
+    """Reads viewers."""
+
+    def __init__(self, client: aioredis.Redis, part: Part, database: Database, memory: Memory) -> None:
+        self._redis = client
+        self._part = part
+        self._database = database
+        self._memory = memory
+
+    async def read(self, identifier: UUID | ids.Reference) -> Viewer:
+        """A viewer and all they did.
+
+        Raises:
+            NexusError: ``not_found``; ``unavailable`` when nobody who answers has heard of them.
+        """
+        user_id = ids.internal("user", identifier)
+        viewer = await self._read(user_id)
+        if viewer is None:
+            viewer = await self._read_known(identifier, user_id)
+        self._memory.keep(viewer)
+        return viewer
+
+    async def resolve(self, identifiers: Iterable[UUID | ids.Reference]) -> dict[str, UUID]:
+        """The internal id under which each sender's id is, or will be, known."""
+        own = {str(one): ids.internal("user", one) for one in identifiers}
+        foreign = [one for one in identifiers if isinstance(one, ids.Reference)]
+        foreign = [one for one in dict.fromkeys(foreign) if own[str(one)] not in self._memory]
+        if not foreign:
+            return own
+        async with self._part.asking(REDIS_WITHIN_S):
+            pipe = self._redis.pipeline(transaction=False)
+            for one in foreign:
+                pipe.exists(history_key(own[str(one)]))
+            known = await pipe.execute()
+        unknown = [one for one, is_known in zip(foreign, known, strict=True) if not is_known]
+        if unknown:
+            own |= await self._other_names(unknown)
+        return own
+
+    async def _other_names(self, references: Iterable[ids.Reference]) -> dict[str, UUID]:
+        """Further external ids of viewers that are known under another one."""
+        try:
+            async with self._database.connection(POSTGRES_WITHIN_S) as connection:
+                found = {str(one): await users.find_user(connection, one) for one in references}
+        except NexusError as error:
+            if not is_unavailable(error):
+                raise
+            return {}
+        return {name: user_id for name, user_id in found.items() if user_id is not None}
+
+    async def _read_known(self, identifier: UUID | ids.Reference, user_id: UUID) -> Viewer:
+        """A viewer of whom Redis has nothing."""
+        remembered, hidden = self._memory.get(user_id)
+        try:
+            async with self._database.connection(POSTGRES_WITHIN_S) as connection:
+                found = await users.find_user(connection, identifier)
+        except NexusError as error:
+            if user_id in self._memory and is_unavailable(error):
+                return Viewer(user_id, remembered, hidden, is_complete=False)
+            raise
+        if found is None and user_id not in self._memory:
+            raise unknown_viewer(identifier)
+        if found is not None and found != user_id:
+            return await self._read(found) or await self._from_postgres(found, [])
+        return await self._from_postgres(user_id, remembered)
+
+    async def _read(self, user_id: UUID) -> Viewer | None:
+        """A viewer of whom Redis has something; None otherwise, or when it is away."""
+        try:
+            async with self._part.asking(REDIS_WITHIN_S):
+                pipe = self._redis.pipeline(transaction=False)
+                pipe.zrevrange(history_key(user_id), 0, -1)
+                pipe.smembers(hidden_key(user_id))
+                pipe.exists(restored_key(user_id))
+                members, hidden, is_restored = await pipe.execute()
+        except NexusError:
+            return None
+        entries = from_members(members)
+        shut = frozenset(one.decode() for one in hidden)
+        if is_restored:
+            return Viewer(user_id, entries, shut)
+        if not entries:
+            return None
+        return await self._restore(Viewer(user_id, entries, shut))
+
+    async def _restore(self, viewer: Viewer) -> Viewer:
+        """Put back what Redis does not have of a viewer (it was emptied, or never filled), once."""
+        try:
+            async with self._database.connection(POSTGRES_WITHIN_S) as connection:
+                kept = from_entries(await interactions.history(connection, viewer.user_id, WHOLE_HISTORY))
+        except NexusError:
+            remembered, hidden = self._memory.get(viewer.user_id)
+            entries = merge(viewer.entries, remembered)
+            return Viewer(viewer.user_id, entries, viewer.hidden | hidden, is_complete=False)
+        entries = merge(viewer.entries, kept)
+        shut = viewer.hidden | hidden_by(entries)
+        await self._fill(viewer.user_id, kept, shut)
+        return Viewer(viewer.user_id, entries, shut)
+
+    async def _from_postgres(self, user_id: UUID, remembered: Iterable[Entry]) -> Viewer:
+        async with self._database.connection(POSTGRES_WITHIN_S) as connection:
+            kept = from_entries(await interactions.history(connection, user_id, WHOLE_HISTORY))
+        entries = merge(kept, remembered)
+        shut = hidden_by(entries)
+        await self._fill(user_id, kept, shut)
+        return Viewer(user_id, entries, shut)
+
+    async def _fill(self, user_id: UUID, kept: list[Entry], hidden: frozenset[str]) -> None:
+        try:
+            async with self._part.asking(REDIS_WITHIN_S):
+                pipe = self._redis.pipeline(transaction=True)
+                if kept:
+                    pipe.zadd(history_key(user_id), {member(entry): entry["at_ms"] for entry in kept})
+                if hidden:
+                    pipe.sadd(hidden_key(user_id), *hidden)
+                pipe.set(restored_key(user_id), 1)
+                await pipe.execute()
+        except NexusError:
+            _LOG.info("history_not_restored", entries=len(kept))
+
+
+def member(entry: Entry) -> bytes:
+    """The same bytes as :meth:`nexus.events.HistoryEntry.member`, so that restoring adds nothing twice."""
+    return orjson.dumps(entry, option=orjson.OPT_SORT_KEYS)
+
+
+def unknown_viewer(identifier: object) -> NexusError:
+    """The error for a viewer nobody has heard of."""
+    return not_found(
+        "no such viewer", field="user", value=identifier, remedy="GET /v1/users lists them; or send a first event"
+    )

@@ -1,0 +1,95 @@
+// One operation, live: its steps as they happen, a way to stop it, and what came of it.
+
+import { cancelOperation, isAbort, operation } from "../api.js";
+import { tile } from "../components/card.js";
+import { failure, skeleton } from "../components/states.js";
+import { h, icon, put, say } from "../dom.js";
+import { span, title, when } from "../format.js";
+import { to } from "../router.js";
+import { learn } from "../session.js";
+
+const EVERY_MS = 800;
+const STATES = { running: "Under way", completed: "Done", failed: "It failed", cancelled: "Stopped" };
+const STEP_STATES = { completed: "done", done: "done", running: "now", started: "now", failed: "failed", cancelled: "stopped", skipped: "skipped" };
+
+export const name = () => "Operation";
+
+const words = (text) => String(text ?? "").replaceAll(/[_-]+/g, " ").replace(/^./, (first) => first.toUpperCase());
+
+function step(one) {
+  const state = STEP_STATES[one.state] ?? "waiting";
+  const symbol = { done: "check", failed: "alert", stopped: "close" }[state];
+  const took = span(one.started_at, one.finished_at);
+  return h(
+    "li",
+    { class: `step step-${state}`, "aria-current": state === "now" ? "step" : null },
+    h("span", { class: "step-mark", "aria-hidden": "true" }, symbol ? icon(symbol) : null),
+    h("span", { class: "step-name" }, words(one.title ?? one.name), one.detail || one.error ? h("span", { class: "meta" }, one.detail ?? one.error) : null),
+    h("span", { class: "step-note" }, state === "done" && took ? took : state),
+  );
+}
+
+function outcome(result) {
+  if (!result || typeof result !== "object") return null;
+  const list = (heading, items) => (Array.isArray(items) && items.some((one) => one?.content_id) ? [h("h2", {}, heading), h("ul", { class: "grid grid-small" }, items.filter((one) => one?.content_id).map((one) => h("li", {}, tile(learn(one)))))] : null);
+  const audience = result.likely_viewers ?? result.audience ?? result.viewers;
+  const ref = (one) => one.external_ids?.[0] ?? one.user_ref ?? one.user_id ?? one;
+  return [
+    result.content_id ? h("p", {}, h("a", { class: "button primary", href: to.title(result.content_id) }, `Open ${result.title ? title(result.title) : "the title"}`)) : null,
+    list("What it is like", result.similar),
+    Array.isArray(audience) && audience.length ? [h("h2", {}, "Who would like it"), h("ul", { class: "chips" }, audience.slice(0, 12).map((one) => h("li", {}, h("a", { class: "button", href: to.viewer(String(ref(one))) }, String(ref(one))))))] : null,
+  ];
+}
+
+const pause = (ms, signal) =>
+  new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    signal.addEventListener("abort", () => (clearTimeout(timer), resolve()), { once: true });
+  });
+
+export async function show(root, { operation: ref }, signal) {
+  const heading = h("h1", {}, "Under way");
+  const note = h("p", { class: "lede" });
+  const steps = h("ol", { class: "steps" });
+  const foot = h("div", {});
+  const notice = h("div", {});
+  put(root, h("header", { class: "opening" }, h("p", { class: "eyebrow" }, "Operation"), heading, note), notice, skeleton("lines", 5));
+  const stop = h("button", { type: "button", class: "button" }, "Stop it");
+  stop.addEventListener("click", async () => {
+    stop.disabled = true;
+    try {
+      await cancelOperation(ref);
+      say("Stopping");
+    } catch (problem) {
+      stop.disabled = false;
+      put(notice, failure(problem));
+    }
+  });
+  let said = "";
+  while (!signal.aborted) {
+    try {
+      const answer = await operation(ref, signal);
+      if (!steps.isConnected) put(root, root.firstChild, notice, steps, foot);
+      const list = Array.isArray(answer.steps) ? answer.steps : [];
+      put(steps, list.map(step));
+      heading.textContent = STATES[answer.state] ?? words(answer.state);
+      note.textContent = answer.started_at ? `Started ${when(answer.started_at)}.` : ref;
+      const now = list.find((one) => STEP_STATES[one.state] === "now");
+      const text = answer.state === "running" ? words(now?.name) : heading.textContent;
+      if (text && text !== said) say((said = text));
+      if (answer.state === "running") {
+        if (!stop.isConnected) put(foot, h("p", {}, stop));
+      } else {
+        const error = answer.error ?? answer.problem;
+        put(foot, answer.state === "failed" ? failure({ title: error?.title ?? "It did not finish", detail: error?.detail ?? (typeof error === "string" ? error : ""), remedy: error?.remedy ?? "bin/nexus logs worker tells more." }) : null, outcome(answer.result), h("p", {}, h("a", { class: "button", href: "#/add" }, "Add another")));
+        return;
+      }
+    } catch (error) {
+      if (isAbort(error) || signal.aborted) return;
+      if (error.status && error.status < 500) throw error;
+      put(notice, failure(error)); // a restart of the API is not the operation's end: go on asking
+    }
+    await pause(EVERY_MS, signal);
+    if (notice.firstChild && steps.isConnected) put(notice);
+  }
+}

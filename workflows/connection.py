@@ -1,0 +1,80 @@
+"""The one way to reach Temporal: how a client is made, and what its errors mean to a person.
+
+Belongs here: connect, the data converter, the translation of RPC errors.
+Does not belong here: what is asked of a workflow (workflows.client).
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from temporalio.client import Client
+from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.service import RPCError, RPCStatusCode
+
+from nexus.errors import Category, NexusError, not_found, unavailable
+from nexus.settings import Settings, not_started
+
+RPC_TIMEOUT = timedelta(seconds=5)
+"""A person waits at most this long to hear that the engine is away."""
+
+_AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
+
+
+async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+    """A client of the configured server; it reconnects by itself and may be shared by a whole process.
+
+    Args:
+        settings: Names address and namespace.
+        lazy: Connect at the first call, so that a process can start before the engine does.
+
+    Raises:
+        NexusError: category ``unavailable`` when the server has no address or does not answer.
+    """
+    address = settings.temporal.address
+    if address is None:
+        raise not_started("temporal")
+    try:
+        return await Client.connect(
+            address,
+            namespace=settings.temporal.namespace,
+            data_converter=pydantic_data_converter,
+            lazy=lazy,
+            connect_timeout=RPC_TIMEOUT,
+        )
+    except (RuntimeError, RPCError) as error:
+        raise unavailable(
+            "Temporal does not answer", remedy="look at bin/nexus status and bin/nexus logs temporal", address=address
+        ) from error
+
+
+def unknown_operation(operation_id: str) -> NexusError:
+    """The error for an id under which nothing ever ran."""
+    return not_found(
+        "there is no such operation",
+        field="operation_id",
+        value=operation_id,
+        remedy="use the operation_id of the answer that started it; finished ones are kept for the retention time",
+    )
+
+
+def translate(error: RPCError, operation_id: str) -> NexusError:
+    """What an RPC error means to the person who asked about an operation."""
+    if error.status is RPCStatusCode.NOT_FOUND:
+        return unknown_operation(operation_id)
+    if error.status is RPCStatusCode.INVALID_ARGUMENT:
+        return NexusError(
+            "the engine refused the request",
+            field="operation_id",
+            value=operation_id,
+            remedy="send a shorter, plain id",
+        )
+    if error.status in _AWAY:
+        return unavailable("Temporal or its worker does not answer", remedy="try again; see bin/nexus status")
+    return NexusError(
+        f"Temporal answered {error.status.name.lower()}",
+        category=Category.INTERNAL,
+        field="operation_id",
+        value=operation_id,
+        remedy="look at bin/nexus logs temporal and bin/nexus logs worker",
+    )
