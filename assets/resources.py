@@ -50,8 +50,14 @@ class PlatformResource(dg.ConfigurableResource):
                 self._lake.close()
 
 
-def with_settings(settings: Settings) -> PlatformResource:
-    """A resource over settings that were built elsewhere (tests, one-off runs)."""
-    resource = PlatformResource(home=str(settings.home))
-    resource._settings = settings  # noqa: SLF001 the resource's own constructor in all but name
-    return resource
+def with_settings(given: Settings) -> PlatformResource:
+    """A resource over settings that were built elsewhere (tests, one-off runs).
+
+    A class of its own, because Dagster builds resources anew from their configuration for every run.
+    """
+
+    class Given(PlatformResource):
+        def settings(self) -> Settings:
+            return given
+
+    return Given(home=str(given.home))

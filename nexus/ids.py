@@ -62,6 +62,11 @@ def parse(text: object, *, field: str = "id") -> uuid.UUID | Reference:
     )
 
 
+def namespace(kind: Kind) -> uuid.UUID:
+    """The name space of a kind, for engines that compute :func:`internal` themselves."""
+    return _NAMESPACES[kind]
+
+
 def internal(kind: Kind, identifier: uuid.UUID | Reference) -> uuid.UUID:
     """The UUID under which an entity first seen under this identifier is known."""
     if isinstance(identifier, uuid.UUID):

@@ -26,8 +26,7 @@ PAUSE_S = 0.5
 """After a failure, how long nobody tries again: a dead server must not cost every request its time-out."""
 AWAY: tuple[type[BaseException], ...] = (
     RedisError,
-    psycopg.OperationalError,
-    psycopg.InterfaceError,
+    psycopg.Error,
     TimeoutError,
     OSError,
 )
@@ -54,7 +53,10 @@ class Part:
         try:
             async with asyncio.timeout(within_s):
                 yield
-        except (psycopg.errors.QueryCanceled, psycopg.DataError, psycopg.IntegrityError):
+        except (psycopg.DataError, psycopg.IntegrityError):
+            raise
+        except NexusError as error:
+            self.is_up = not is_unavailable(error)
             raise
         except AWAY as error:
             self.is_up, self._again_at = False, monotonic() + PAUSE_S

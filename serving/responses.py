@@ -34,7 +34,7 @@ class Json(Response):
 
     def render(self, content: Any) -> bytes:
         """The body."""
-        return orjson.dumps(content, option=orjson.OPT_UTC_Z | orjson.OPT_NON_STR_KEYS | orjson.OPT_SERIALIZE_NUMPY)
+        return orjson.dumps(content, option=orjson.OPT_UTC_Z)
 
 
 class SecurityHeaders:

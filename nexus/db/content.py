@@ -43,7 +43,7 @@ class ContentRecord(BaseModel):
     content_id: uuid.UUID
     title: str = Field(min_length=1, max_length=500)
     content_type: str
-    year: int | None = Field(None, ge=1850, le=2100)
+    year: int | None = Field(None, ge=1850, le=2200)
     genres: tuple[str, ...] = ()
     overview: str | None = Field(None, max_length=20_000)
     external_ids: tuple[ids.Reference, ...] = ()

@@ -18,6 +18,7 @@ from nexus.db.bulk import BulkResult
 from nexus.errors import invalid
 
 DIMENSIONS: Final = 384
+_REBUILD_FROM: Final = 1_000
 Vector = npt.NDArray[np.float32]
 
 _UPSERT = """
@@ -120,8 +121,25 @@ def copy_embeddings(
         known = connection.execute(
             "select count(*) from staged_embeddings s join nexus_core.content c on c.id = s.content_id"
         ).fetchone()
+        rebuilds = _is_first_load(connection, rows)
+        if rebuilds:
+            connection.execute("select nexus_ai.drop_embedding_index()")
         written = connection.execute(_MERGE).rowcount
+        if rebuilds:
+            connection.execute("select nexus_ai.create_embedding_index()")
     return BulkResult(rows=rows, written=written, skipped=rows - (known[0] if known else 0))
+
+
+def _is_first_load(connection: psycopg.Connection, rows: int) -> bool:
+    """Whether the index is cheaper to build anew: many rows come into a table that has few."""
+    if rows < _REBUILD_FROM:
+        return False
+    found = connection.execute(
+        "select (select count(*) from (select from nexus_ai.embeddings limit %s) e),"
+        " has_function_privilege('nexus_ai.drop_embedding_index()', 'execute')",
+        (rows // 10 + 1,),
+    ).fetchone()
+    return found is not None and found[1] and found[0] <= rows // 10
 
 
 def _text(vector: Vector) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 import psycopg
@@ -16,26 +16,46 @@ from nexus.db.bulk import BulkResult, Frame, as_polars, stage
 from nexus.events import Event, EventType, HistoryEntry
 
 _NAMESPACE: Final = uuid.UUID("0b0d4a8a-8d1f-4b5e-9d53-6c1d6f1b7a03")
+_HIDES: Final = frozenset({EventType.HIDE, EventType.UNHIDE})
 
-# The key of a partitioned table has to hold the partition column, so "once per event" is checked on the id alone.
+# The key of a partitioned table has to hold the partition column, so "once per event" is promised by interaction_keys.
 _INSERT = """
+with offered as (
+  select * from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::float8[], %s::timestamptz[],
+    %s::timestamptz[], %s::text[])
+    as n (id, event_id, user_id, content_id, kind, value, occurred_at, received_at, source)
+), fresh as (
+  insert into nexus_ai.interaction_keys (id) select id from offered order by id on conflict do nothing returning id
+)
 insert into nexus_ai.user_interactions
   (id, event_id, user_id, content_id, interaction_type, interaction_value, occurred_at, received_at, source)
-select n.* from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::float8[], %s::timestamptz[],
-  %s::timestamptz[], %s::text[]) as n (id, event_id, user_id, content_id, kind, value, occurred_at, received_at, source)
-where not exists (select from nexus_ai.user_interactions i where i.id = n.id)
-on conflict do nothing
+select o.* from offered o join fresh using (id)
 """
 
 _MERGE = """
+with fresh as (
+  insert into nexus_ai.interaction_keys (id)
+  select s.id from staged_interactions s
+  join nexus_core.users u on u.id = s.user_id join nexus_core.content c on c.id = s.content_id
+  order by s.id on conflict do nothing returning id
+)
 insert into nexus_ai.user_interactions
   (id, event_id, user_id, content_id, interaction_type, interaction_value, occurred_at, source)
 select s.id, s.event_id, s.user_id, s.content_id, s.interaction_type, s.value, s.occurred_at, s.source
-from staged_interactions s
-join nexus_core.users u on u.id = s.user_id join nexus_core.content c on c.id = s.content_id
-where not exists (select from nexus_ai.user_interactions i where i.id = s.id)
+from staged_interactions s join fresh using (id)
 order by s.occurred_at, s.event_id
-on conflict do nothing
+"""
+
+_HIDE = """
+insert into nexus_ai.hidden_titles as h (user_id, content_id, is_hidden, changed_at)
+select distinct on (user_id, content_id) user_id, content_id, kind = 'hide', occurred_at
+from unnest(%s::uuid[], %s::uuid[], %s::text[], %s::timestamptz[], %s::text[])
+  as n (user_id, content_id, kind, occurred_at, event_id)
+where exists (select from nexus_core.users u where u.id = n.user_id)
+  and exists (select from nexus_core.content c where c.id = n.content_id)
+order by user_id, content_id, occurred_at desc, event_id desc
+on conflict (user_id, content_id) do update set is_hidden = excluded.is_hidden, changed_at = excluded.changed_at
+where h.changed_at < excluded.changed_at
 """
 
 _UNKNOWN = """
@@ -73,7 +93,13 @@ async def insert_interactions(connection: psycopg.AsyncConnection, events: Seque
     ]
     if not rows:
         return 0
-    cursor = await connection.execute(_INSERT, [list(column) for column in zip(*rows, strict=True)])
+    visibility = [
+        (e.user_id, e.content_id, str(e.type), e.occurred_at, e.event_id) for e in fresh.values() if e.type in _HIDES
+    ]
+    async with connection.transaction():
+        cursor = await connection.execute(_INSERT, _columns(rows))
+        if visibility:
+            await connection.execute(_HIDE, _columns(visibility))
     return cursor.rowcount
 
 
@@ -94,16 +120,16 @@ async def history(connection: psycopg.AsyncConnection, user_id: uuid.UUID, limit
 async def hidden(connection: psycopg.AsyncConnection, user_id: uuid.UUID) -> set[uuid.UUID]:
     """The titles that a viewer hid and did not show again."""
     cursor = await connection.execute(
-        "select content_id from (select distinct on (content_id) content_id, interaction_type"
-        " from nexus_ai.user_interactions where user_id = %s and interaction_type in ('hide', 'unhide')"
-        " order by content_id, occurred_at desc, event_id desc) latest where interaction_type = 'hide'",
-        (user_id,),
+        "select content_id from nexus_ai.hidden_titles where user_id = %s and is_hidden", (user_id,)
     )
     return {content_id async for (content_id,) in cursor}
 
 
 def copy_interactions(connection: psycopg.Connection, frame: Frame) -> BulkResult:
-    """Merge interactions in the shape of marts_nexus__interactions; nothing is removed or changed."""
+    """Merge interactions in the shape of marts_nexus__interactions (any type of event); nothing is removed or changed.
+
+    Viewers and titles have to be there; rows of unknown ones are skipped and counted.
+    """
     rows = as_polars(frame)
     if rows.is_empty():
         return BulkResult(rows=0, written=0)
@@ -120,6 +146,9 @@ def copy_interactions(connection: psycopg.Connection, frame: Frame) -> BulkResul
         "occurred_at": "timestamptz",
         "source": "text",
     }
+    visibility = rows.filter(pl.col("interaction_type").is_in([str(kind) for kind in _HIDES])).select(
+        "user_id", "content_id", "interaction_type", "occurred_at", "event_id"
+    )
     span = (rows["occurred_at"].min(), rows["occurred_at"].max())
     with connection.transaction():
         connection.execute("select nexus_ai.ensure_interaction_partitions(%s, %s)", span)
@@ -127,4 +156,10 @@ def copy_interactions(connection: psycopg.Connection, frame: Frame) -> BulkResul
         stage(connection, "staged_interactions", columns, staged)
         skipped = connection.execute(_UNKNOWN).fetchone()
         written = connection.execute(_MERGE).rowcount
+        if not visibility.is_empty():
+            connection.execute(_HIDE, _columns(visibility.rows()))
     return BulkResult(rows=rows.height, written=written, skipped=skipped[0] if skipped else 0)
+
+
+def _columns(rows: Sequence[tuple[Any, ...]]) -> list[list[Any]]:
+    return [list(column) for column in zip(*rows, strict=True)]

@@ -23,6 +23,8 @@ ROLES: Final[dict[Role, str]] = {
 }
 _TIMEOUTS: Final[dict[Role, str]] = {"api": "10s", "worker": "60s", "pipeline": "10min", "reader": "60s"}
 
+_BULK: Final[frozenset[Role]] = frozenset({"worker", "pipeline"})
+
 
 def role_name(role: Role) -> str:
     """The name of a role in the server."""
@@ -62,7 +64,7 @@ def restrict(maintenance: psycopg.Connection, settings: Settings) -> None:
         maintenance.execute(sql.SQL("revoke all on database {} from public").format(sql.Identifier(database)))
     for role in ROLES:
         name = sql.Identifier(role_name(role))
-        rights = sql.SQL("connect, temporary" if role == "pipeline" else "connect")
+        rights = sql.SQL("connect, temporary" if role in _BULK else "connect")
         maintenance.execute(sql.SQL("grant {} on database {} to {}").format(rights, sql.Identifier(main), name))
         for setting, value in (
             ("statement_timeout", _TIMEOUTS[role]),

@@ -44,9 +44,26 @@ class WriteResult:
 
 
 def commit(
-    table: Table, uri: str, frame: pa.Table, mode: Mode, partition: Mapping[str, str] | None, key: Key | None
+    table: Table,
+    uri: str,
+    frame: pa.Table,
+    mode: Mode,
+    partition: Mapping[str, str] | None = None,
+    key: Key | None = None,
+    follows: int | None = None,
+    facts: Mapping[str, str] | None = None,
 ) -> WriteResult:
     """Write a frame that passed the guards, exactly once per key, however many writers try at once.
+
+    Args:
+        table: The declaration.
+        uri: Where it lies.
+        frame: Rows in the declared shape.
+        mode: How to write.
+        partition: For ``replace_partition``.
+        key: Recorded in the table's ledger; skipped when it is there, or a newer one of the same app.
+        follows: The version that the ledger must show for the key's app before this write (0: none yet).
+        facts: Text recorded with the commit, found again in the history.
 
     Raises:
         NexusError: ``invalid`` for a broken constraint, ``conflict`` when the stored table has another shape,
@@ -57,8 +74,10 @@ def commit(
             snapshot = open_or_create(table, uri)
             if key is not None and _is_applied(snapshot, key):
                 return WriteResult(table.name, snapshot.version(), 0, is_skipped=True)
+            if key is not None and follows is not None:
+                _check_position(table, snapshot, key, follows)
             _check_stored(table, snapshot, mode)
-            _WRITERS[mode](table, snapshot, frame, partition, _properties(key))
+            _WRITERS[mode](table, snapshot, frame, partition, _properties(key, facts))
             return WriteResult(table.name, snapshot.version(), frame.num_rows)
         except CommitFailedError as error:
             logs.get(__name__).debug("commit_conflict", table=table.name, attempt=attempt, cause=str(error)[:200])
@@ -83,6 +102,7 @@ def open_or_create(table: Table, uri: str) -> DeltaTable:
             uri,
             schema=table.schema,
             mode="ignore",
+            commit_properties=CommitProperties(max_commit_retries=0),
             partition_by=list(table.partition_by),
             name=table.name,
             description=table.description,
@@ -102,8 +122,25 @@ def _is_applied(snapshot: DeltaTable, key: Key) -> bool:
     return last is not None and last >= version
 
 
-def _properties(key: Key | None) -> CommitProperties:
-    return CommitProperties(app_transactions=[Transaction(*key)] if key else None, max_commit_retries=0 if key else 15)
+def _check_position(table: Table, snapshot: DeltaTable, key: Key, follows: int) -> None:
+    found = snapshot.transaction_version(key[0]) or 0
+    if found != follows:
+        raise NexusError(
+            f"{table.name}: another writer of {key[0]} was faster",
+            category=Category.CONFLICT,
+            field="follows",
+            value=follows,
+            remedy="read the ledger again and go on from there",
+            found=found,
+        )
+
+
+def _properties(key: Key | None, facts: Mapping[str, str] | None) -> CommitProperties:
+    return CommitProperties(
+        app_transactions=[Transaction(*key)] if key else None,
+        custom_metadata=dict(facts) if facts else None,
+        max_commit_retries=0 if key else 15,
+    )
 
 
 def _check_stored(table: Table, snapshot: DeltaTable, mode: Mode) -> None:

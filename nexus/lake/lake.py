@@ -57,6 +57,8 @@ class Lake:
         mode: Mode,
         partition: Mapping[str, str] | None = None,
         key: Key | None = None,
+        follows: int | None = None,
+        facts: Mapping[str, str] | None = None,
     ) -> WriteResult:
         """Write rows after the guards passed.
 
@@ -66,6 +68,8 @@ class Lake:
             mode: ``append``; ``overwrite`` the whole table; ``replace_partition``; ``merge`` by primary key.
             partition: For ``replace_partition``: every partition column with its value as text.
             key: ``(app, version)``. A second write with the same app and the same or an older version is skipped.
+            follows: The version that the app's ledger must show before this write (0: none yet), else ``conflict``.
+            facts: Text recorded with the commit; :meth:`history` shows it.
 
         Raises:
             NexusError: ``invalid`` (schema, partition, constraint), ``conflict`` (duplicate keys, other stored shape).
@@ -82,7 +86,7 @@ class Lake:
                 remedy="use mode replace_partition",
             )
         guard.check_unique(declaration, rows)
-        return commit(declaration, self._writable(table), rows, mode, partition, key)
+        return commit(declaration, self._writable(table), rows, mode, partition, key, follows, facts)
 
     def read(self, table: str, *, version: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows, as of the newest or the given version.
@@ -104,6 +108,10 @@ class Lake:
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
         return DeltaTable.is_deltatable(self.uri(table))
+
+    def count(self, table: str) -> int:
+        """How many rows the newest version has."""
+        return int(self.scan(table).select(pl.len()).collect().item())
 
     def last_key(self, table: str, app: str) -> int | None:
         """The newest version that an app recorded in the table's ledger."""

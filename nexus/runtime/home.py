@@ -76,7 +76,7 @@ class Home:
             return Path(known) / "s.sock"
         folder = tempfile.mkdtemp(prefix="nexus-")
         if len(folder) > _LONGEST_SOCKET:
-            folder = tempfile.mkdtemp(prefix="nexus-", dir="/tmp")  # noqa: S108 - TMPDIR itself is too long
+            folder = tempfile.mkdtemp(prefix="nexus-", dir="/tmp")
         write_json(note, {"folder": folder})
         return Path(folder) / "s.sock"
 

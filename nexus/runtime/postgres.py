@@ -65,7 +65,7 @@ def binaries() -> Path:
 def _works(prefix: tuple[str, ...], user: int | None, data: Path) -> bool:
     """Whether the server's program can be run, and the data folder be reached, under this identity."""
     identity = {} if user is None else {"user": user, "group": user, "extra_groups": []}
-    for words in ((str(binaries() / "postgres"), "--version"), ("/bin/ls", "-d", str(data.parent))):
+    for words in ((str(binaries() / "postgres"), "--version"), ("/bin/ls", "-d", f"{data.parent}/.")):
         try:
             done = subprocess.run([*prefix, *words], capture_output=True, cwd="/", check=False, timeout=20, **identity)  # type: ignore[call-overload]
         except (OSError, subprocess.SubprocessError):
@@ -84,6 +84,7 @@ def run_as(data: Path, *, is_root: bool | None = None) -> RunAs:
     Raises:
         NexusError: category ``forbidden`` when none of them works.
     """
+    data.parent.mkdir(parents=True, exist_ok=True)
     if not (os.geteuid() == 0 if is_root is None else is_root):
         return RunAs()
     if _works((), NOBODY, data):

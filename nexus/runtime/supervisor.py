@@ -19,7 +19,8 @@ from typing import Any
 
 from nexus.errors import unavailable
 from nexus.runtime import processes
-from nexus.runtime.home import Home, write_json
+from nexus.runtime.command import Command
+from nexus.runtime.home import Home, read_json, write_json
 from nexus.runtime.parts import Part
 
 NAME = "supervisor"
@@ -128,16 +129,11 @@ class Supervisor:
             return
         self.end_orphans()
         home.socket().unlink(missing_ok=True)
-        environment = {
-            name: value
-            for name, value in os.environ.items()
-            if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("NEXUS_")
-        } | {processes.HOME_MARK: str(home.root), processes.PART_MARK: NAME}
         words = [sys.executable, "-m", "supervisor.supervisord", "-c", str(home.run / "supervisord.conf")]
         with home.log("supervisor-start").open("wb") as log:
             child = subprocess.Popen(
                 words,
-                env=environment,
+                env=self._environment(),
                 cwd="/",
                 stdin=subprocess.DEVNULL,
                 stdout=log,
@@ -150,6 +146,19 @@ class Supervisor:
                 said = home.log("supervisor-start").read_text()[-400:]
                 raise unavailable(f"the supervisor did not start: {said}", remedy="run bin/nexus doctor")
             time.sleep(_POLL_S)
+
+    def _environment(self) -> dict[str, str]:
+        """What all parts inherit: the caller's environment, our programs first on the path, loopback past proxies."""
+        inherited = {
+            name: value
+            for name, value in os.environ.items()
+            if name != "PYTHONDONTWRITEBYTECODE" and not name.startswith("NEXUS_")
+        }
+        proxied = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
+        direct = ",".join(filter(None, [proxied, "127.0.0.1,localhost"]))
+        path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+        marks = {processes.HOME_MARK: str(self._home.root), processes.PART_MARK: NAME}
+        return inherited | {"PATH": path, "NO_PROXY": direct, "no_proxy": direct} | marks
 
     def end_orphans(self) -> int:
         """End processes of this home that no supervisor watches; returns how many."""
@@ -167,33 +176,30 @@ class Supervisor:
         for name in (*changed, *added):
             proxy.addProcessGroup(name)
 
-    def start_part(self, part: Part) -> None:
+    def start_part(self, part: str, command: Command) -> None:
         """Start a part; nothing happens when it runs with the same command already."""
-        assert part.command is not None  # noqa: S101 - external parts are never started
-        path = _file(self._home, part.name)
-        wanted = part.command.as_dict()
-        from nexus.runtime.home import read_json
-
+        path = _file(self._home, part)
+        wanted = command.as_dict()
         is_same = read_json(path) == wanted
-        info = self.info(part.name)
+        info = self.info(part)
         if info is not None and info.state in {"RUNNING", "STARTING"} and is_same:
             return
         if info is not None and info.state not in {"STOPPED", "EXITED", "FATAL"}:
-            self.stop(part.name)
+            self.stop(part)
         write_json(path, wanted)
         try:
-            self._proxy().startProcess(part.name, False)
+            self._proxy().startProcess(part, False)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode != _ALREADY_STARTED:
                 raise unavailable(
-                    f"{part.name} could not be started: {fault.faultString}",
-                    remedy=f"see bin/nexus logs {part.name}",
+                    f"{part} could not be started: {fault.faultString}",
+                    remedy=f"see bin/nexus logs {part}",
                 ) from None
 
-    def stop(self, name: str) -> None:
-        """Stop a part and wait for it."""
+    def stop(self, name: str, *, is_waiting: bool = True) -> None:
+        """Stop a part, and wait for it if asked to."""
         try:
-            self._proxy().stopProcess(name, True)
+            self._proxy().stopProcess(name, is_waiting)
         except xmlrpc.client.Fault as fault:
             if fault.faultCode not in {_NOT_RUNNING, _BAD_NAME}:
                 raise

@@ -7,6 +7,7 @@ Does not belong here: where it comes from (serving.content.loader), vectors (ser
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -19,6 +20,7 @@ import orjson
 from nexus import ids
 
 SNAPSHOT_FILE = "catalogue.json"
+_YEAR = re.compile(r"\s*\(\d{4}\)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,17 @@ class Title:
     interactions: int = 0
     mean_value: float | None = None
 
+    def as_item(self) -> dict[str, Any]:
+        """What every list shows of a title."""
+        return {
+            "content_id": self.content_id,
+            "external_ids": self.external_ids,
+            "title": self.title,
+            "content_type": self.content_type,
+            "year": self.year,
+            "genres": self.genres,
+        }
+
     def as_content(self) -> dict[str, Any]:
         """The body of ``GET /v1/content/{id}``."""
         return {
@@ -48,11 +61,9 @@ class Title:
             "overview": self.overview,
             "external_ids": list(self.external_ids),
             "metadata": self.metadata,
-            "popularity": {
-                "score": self.popularity_score,
-                "interactions": self.interactions,
-                "mean_value": self.mean_value,
-            },
+            "popularity_score": self.popularity_score,
+            "interactions": self.interactions,
+            "mean_value": self.mean_value,
         }
 
 
@@ -66,7 +77,7 @@ class Catalogue:
         score = np.array([title.popularity_score for title in self.titles], dtype=np.float64)
         count = np.array([title.interactions for title in self.titles], dtype=np.float64)
         self.popular = np.lexsort((-count, -score))
-        self.folded = tuple(title.title.casefold() for title in self.titles)
+        self.folded = tuple(_YEAR.sub("", title.title).casefold() for title in self.titles)
 
     def __len__(self) -> int:
         return len(self.titles)

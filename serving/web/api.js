@@ -3,7 +3,7 @@
 const ROOT = new URL("../", import.meta.url);
 const TIMEOUT_MS = 20000;
 
-/** What went wrong, for a person: a title, a detail, what to do about it. */
+/** What went wrong, for a person: one sentence, perhaps a detail, what to do about it. */
 export class Problem extends Error {
   constructor({ status = 0, title, detail = "", field = null, value = null, remedy = "" }) {
     super(title);
@@ -21,16 +21,18 @@ const unreachable = (isTimeout) =>
     remedy: "See what runs with bin/nexus status, then try again.",
   });
 
+const sentence = (text) => text.charAt(0).toUpperCase() + text.slice(1);
+
 async function problem(response) {
   const body = await response.json().catch(() => ({}));
   const text = (value) => (typeof value === "string" ? value : "");
   return new Problem({
     status: response.status,
-    title: text(body.title) || `The server answered ${response.status}`,
-    detail: text(body.detail),
+    // The title of a problem is its kind ("Not Found"); the detail is the sentence for a person.
+    title: sentence(text(body.detail) || text(body.title) || `The server answered ${response.status}`),
     field: body.field ?? null,
     value: body.value ?? null,
-    remedy: text(body.remedy) || (response.status >= 500 ? "Try again in a moment; bin/nexus status says which part is down." : ""),
+    remedy: sentence(text(body.remedy)) || (response.status >= 500 ? "Try again in a moment; bin/nexus status says which part is down." : ""),
   });
 }
 
@@ -76,7 +78,7 @@ export const operation = (ref, signal) => call(`v1/operations/${id(ref)}`, { sig
 export const cancelOperation = (ref) => call(`v1/operations/${id(ref)}/cancel`, { method: "POST" });
 
 export async function recommendations(user, limit, signal) {
-  const answer = await call(`v1/users/${id(user)}/recommendations`, { query: { limit, explain: true }, signal });
+  const answer = await call(`v1/users/${id(user)}/recommendations`, { query: { limit }, signal });
   return { ...answer, items: items(answer) };
 }
 
@@ -86,5 +88,5 @@ export async function sendEvent({ type, user, content: ref, value }) {
   if (value !== undefined) event.value = value;
   const answer = await call("v1/events", { method: "POST", body: { events: [event] } });
   const refused = answer.refused?.[0];
-  if (refused) throw new Problem({ status: 202, title: "That was refused", detail: refused.reason ?? "", field: refused.field });
+  if (refused) throw new Problem({ status: 202, title: sentence(refused.reason ?? "that was refused"), field: refused.field });
 }

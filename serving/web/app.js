@@ -57,7 +57,14 @@ async function follow() {
       put(main, failure(error, () => ((shown = ""), follow())));
     }
   }
-  const sheet = await import("./views/title.js");
+  await overlay();
+}
+
+/** The dialog's code comes with the first title that is opened. */
+let sheet = null;
+async function overlay() {
+  if (!sheet && !read().title) return;
+  sheet ??= await import("./views/title.js");
   sheet.follow(read().title);
 }
 

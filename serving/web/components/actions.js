@@ -32,8 +32,7 @@ export function actions(item, user, onDone) {
     h("button", { type: "button", class: "quiet", "aria-label": `${label}: ${name}`, onclick: () => send(type, undefined, said) }, icon(symbol), label);
   row.append(
     rating(item, (value) => send("rate", value, `Rated ${name} ${stars(value)}`)),
-    button("view", "Watched", "eye", `Noted: you watched ${name}`),
-    button("hide", "Not for me", "hide", `${name} will not be recommended`),
+    h("div", { class: "quiets" }, button("view", "Watched", "eye", `Noted: you watched ${name}`), button("hide", "Not for me", "hide", `${name} will not be recommended`)),
   );
   return row;
 }

@@ -46,16 +46,16 @@ export function recommendation(item, { user, part, rank, onDone }) {
   );
 }
 
-/** A poster with a caption; `note` is an extra line. */
-export const tile = (item, note) =>
+/** A poster with a caption; `note` is its second line. Without `isNamed` the name is on the poster only. */
+export const tile = (item, note, isNamed = true) =>
   h(
     "a",
     { class: "tile", href: to.title(item.content_id), "data-content": item.content_id },
     poster(item, { small: true }),
-    h("span", { class: "tile-name" }, title(item.title)),
+    h("span", { class: isNamed ? "tile-name" : "hidden" }, title(item.title)),
     h("span", { class: "tile-note" }, note ?? meta(item, 1)),
   );
 
 const WORDS = { view: "watched", like: "liked", dislike: "disliked", share: "shared", hide: "hidden", unhide: "shown again" };
 export const done = (entry) => (entry.type === "rate" && entry.value ? given(entry.value) : (WORDS[entry.type] ?? entry.type ?? ""));
-export const watched = (entry) => tile(entry, [done(entry), h("time", { datetime: entry.at ?? "" }, date(entry.at))]);
+export const watched = (entry) => tile(entry, [done(entry), h("time", { datetime: entry.at ?? "" }, date(entry.at))], false);

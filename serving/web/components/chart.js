@@ -31,7 +31,7 @@ export function chart(caption, columns, rows) {
           "tr",
           { class: row.isOurs ? "ours" : null },
           h("th", { scope: "row" }, row.name, row.note ? h("span", { class: "meta" }, row.note) : null),
-          row.values.map((value, at) => h("td", { "data-label": columns[at] }, h("div", { class: "chart-cell" }, bar(value, most[at], row.isOurs), h("span", { class: "number" }, figure(value))))),
+          row.values.map((value, at) => h("td", {}, h("div", { class: "chart-cell", "data-label": columns[at] }, bar(value, most[at], row.isOurs), h("span", { class: "number" }, figure(value))))),
         ),
       ),
     ),

@@ -4,6 +4,7 @@ import { isAbort, ready } from "../api.js";
 import { h, put } from "../dom.js";
 
 const EVERY_MS = 30000;
+const AWAY = ["away", "down", "failed", "stopped", false]; // "unknown" is not: nobody asked it yet
 const line = document.getElementById("health");
 const banner = document.getElementById("offline");
 
@@ -20,7 +21,7 @@ export function parts(answer) {
   const pairs = Array.isArray(listed) ? listed.map((part) => [part.name, part.state ?? part.status ?? part.ok]) : Object.entries(listed);
   return pairs.map(([name, state]) => {
     const value = state !== null && typeof state === "object" ? (state.state ?? state.status ?? state.ok) : state;
-    return [String(name), value === true || ["ok", "ready", "running", "up", "pass"].includes(value)];
+    return [String(name), !AWAY.includes(value)];
   });
 }
 
@@ -28,8 +29,8 @@ async function ask() {
   try {
     const answer = await ready();
     const bad = parts(answer).filter(([, isWell]) => !isWell).map(([name]) => name);
-    const isReady = !bad.length && !["unavailable", "degraded", "failed"].includes(answer.status) && !(answer.status >= 400);
-    const text = isReady ? "Everything answers" : bad.length ? `Not answering: ${bad.join(", ")}` : answer.detail || "Not ready yet";
+    const isReady = !bad.length && answer.status !== "not_ready";
+    const text = isReady ? "Everything answers" : bad.length ? `Not answering: ${bad.join(", ")}` : "Not ready yet: no titles so far";
     if (line.textContent === text) return;
     put(line, h("span", { class: isReady ? "dot" : "dot dot-bad", "aria-hidden": "true" }), text);
   } catch (error) {

@@ -4,12 +4,14 @@ import { h } from "../dom.js";
 import { genres, title, year } from "../format.js";
 
 const HUES = {
-  action: 28, adventure: 62, animation: 95, children: 85, comedy: 75, crime: 12, documentary: 165, drama: 255, family: 85,
+  action: 28, adventure: 60, animation: 170, children: 185, comedy: 48, crime: 8, documentary: 155, drama: 255, family: 185,
   fantasy: 300, "film-noir": 270, horror: 20, imax: 220, music: 330, musical: 335, mystery: 285, romance: 358, "sci-fi": 215,
-  "science fiction": 215, thriller: 195, war: 120, western: 50,
+  "science fiction": 215, thriller: 195, war: 140, western: 55,
 };
 // The more telling genre wins: "Horror" says more than "Drama".
 const TELLING = ["horror", "animation", "children", "sci-fi", "science fiction", "western", "war", "musical", "documentary", "film-noir", "fantasy", "romance", "crime", "mystery", "comedy", "thriller", "adventure", "action", "drama"];
+// Yellow and lime turn muddy when dark.
+const RICH = [4, 18, 32, 52, 150, 168, 186, 204, 222, 244, 262, 284, 306, 328, 346];
 const COMPOSITIONS = 7;
 
 /** FNV-1a: a small, steady number from any text. */
@@ -19,10 +21,12 @@ export function seed(text) {
   return (hash ^ (hash >>> 15)) >>> 0;
 }
 
+export const rich = (number) => RICH[number % RICH.length];
+
 function hue(item, number) {
   const names = genres(item).map((name) => name.toLowerCase());
   const found = TELLING.find((name) => names.includes(name)) ?? names.find((name) => name in HUES);
-  return found === undefined ? number % 360 : (HUES[found] + (number % 23) - 11 + 360) % 360;
+  return found === undefined ? rich(number) : (HUES[found] + (number % 19) - 9 + 360) % 360;
 }
 
 /** Type size in hundredths of the poster's width, so that the longest word always fits. */
@@ -33,9 +37,13 @@ function size(text) {
   return Math.max(7.5, Math.min(byWord, byLength));
 }
 
+const hues = new Map();
+
+/** The hue of a title; it stays as first seen, though a later answer may know more of the title. */
 export function palette(item) {
-  const number = seed(item.content_id ?? item.title);
-  return { "--hue": String(hue(item, number)) };
+  const key = item.content_id ?? item.title;
+  if (!hues.has(key)) hues.set(key, hue(item, seed(key)));
+  return { "--hue": String(hues.get(key)) };
 }
 
 /** A decorative picture: the title is said beside it, so it is hidden from assistive technology. */
@@ -53,7 +61,6 @@ export function poster(item, { small = false } = {}) {
     "div",
     { class: small ? "poster poster-small" : "poster", "data-art": (number >>> 3) % COMPOSITIONS, vars, "aria-hidden": "true" },
     h("span", { class: "poster-art" }),
-    h("span", { class: "poster-year" }, year(item) ?? ""),
-    h("span", { class: "poster-name" }, name),
+    h("span", { class: "poster-text" }, year(item) ? h("span", { class: "poster-year" }, year(item)) : null, h("span", { class: "poster-name" }, name)),
   );
 }

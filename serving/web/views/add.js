@@ -5,7 +5,10 @@ import { failure } from "../components/states.js";
 import { h, put } from "../dom.js";
 import { to } from "../router.js";
 
-const KINDS = [["movie", "Film"], ["series", "Series"], ["episode", "Episode"], ["video", "Video"]];
+const KINDS = [
+  ["movie", "Film"], ["series", "Series"], ["season", "Season"], ["episode", "Episode"], ["short", "Short film"], ["trailer", "Trailer"],
+  ["clip", "Clip"], ["song", "Song"], ["album", "Album"], ["podcast", "Podcast"], ["audiobook", "Audiobook"], ["other", "Something else"],
+];
 
 export const name = () => "Add a title";
 
@@ -58,7 +61,7 @@ export async function show(root, _params, signal) {
       field("content_type", "Kind", h("select", {}, KINDS.map(([value, label]) => h("option", { value }, label)))),
     ),
     field("genres", "Genres", h("input", { autocomplete: "off" }), "Separated by commas"),
-    field("overview", "What it is about", h("textarea", { rows: "5", maxlength: "5000" }), "One or two sentences: this is what similar titles are found by"),
+    field("overview", "What it is about", h("textarea", { rows: "5", maxlength: "10000" }), "One or two sentences: this is what similar titles are found by"),
     field("external_id", "Id", h("input", { autocomplete: "off", spellcheck: "false", placeholder: "imdb:tt0113277" }), "issuer:value; made from the title where left empty"),
     h("p", {}, submit),
   );

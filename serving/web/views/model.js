@@ -15,9 +15,11 @@ export const name = () => "The model";
 /** "test/ndcg_at_10", "NDCG@10" and "ndcg10" are one figure. */
 const plain = (key) => key.toLowerCase().split(/[/.]/).pop().replace("_at_", "").replace(/[^a-z0-9]/g, "");
 
+/** A figure by its name; "test_..." goes before "validation_...". */
 function value(metrics, key) {
-  const found = Object.entries(metrics ?? {}).find(([one]) => plain(one) === key);
-  return found ? Number(found[1]) : NaN;
+  const names = Object.keys(metrics ?? {}).filter((one) => plain(one).endsWith(key));
+  const best = names.find((one) => plain(one) === key) ?? names.find((one) => one.includes("test")) ?? names[0];
+  return best === undefined ? NaN : Number(metrics[best]);
 }
 
 const row = (label, metrics, more = {}) => ({ name: label, values: FIGURES.map(([, key]) => value(metrics, key)), ...more });
@@ -39,7 +41,7 @@ function protocol(model) {
 }
 
 function versions(list, current) {
-  return h(
+  const table = h(
     "table",
     { class: "table" },
     h("thead", {}, h("tr", {}, ["Version", "Role", ...FIGURES.map(([text]) => text), "Trained"].map((text) => h("th", { scope: "col" }, text)))),
@@ -58,6 +60,7 @@ function versions(list, current) {
       ),
     ),
   );
+  return h("div", { class: "table-box", tabindex: "0", role: "region", "aria-label": "All versions" }, table);
 }
 
 export async function show(root, _params, signal) {

@@ -1,16 +1,17 @@
 // One operation, live: its steps as they happen, a way to stop it, and what came of it.
 
-import { cancelOperation, isAbort, operation } from "../api.js";
+import { cancelOperation, isAbort, operation, users } from "../api.js";
 import { tile } from "../components/card.js";
 import { failure, skeleton } from "../components/states.js";
 import { h, icon, put, say } from "../dom.js";
-import { span, title, when } from "../format.js";
+import { span, title, viewerName, when } from "../format.js";
 import { to } from "../router.js";
 import { learn } from "../session.js";
 
 const EVERY_MS = 800;
+const PEOPLE = 8;
 const STATES = { running: "Under way", completed: "Done", failed: "It failed", cancelled: "Stopped" };
-const STEP_STATES = { completed: "done", done: "done", running: "now", started: "now", failed: "failed", cancelled: "stopped", skipped: "skipped" };
+const STEP_STATES = { completed: "done", running: "now", failed: "failed", cancelled: "stopped", skipped: "skipped" };
 
 export const name = () => "Operation";
 
@@ -24,20 +25,28 @@ function step(one) {
     "li",
     { class: `step step-${state}`, "aria-current": state === "now" ? "step" : null },
     h("span", { class: "step-mark", "aria-hidden": "true" }, symbol ? icon(symbol) : null),
-    h("span", { class: "step-name" }, words(one.title ?? one.name), one.detail || one.error ? h("span", { class: "meta" }, one.detail ?? one.error) : null),
+    h("span", { class: "step-name" }, words(one.name), one.detail ? h("span", { class: "meta" }, one.detail) : null),
     h("span", { class: "step-note" }, state === "done" && took ? took : state),
   );
+}
+
+/** A viewer by name as soon as the name is known. */
+function person(userId) {
+  const link = h("a", { class: "button", href: to.viewer(userId) }, `${userId.slice(0, 8)} …`);
+  users({ q: userId, limit: 1 }).then(
+    ([found]) => found?.user_id === userId && put(link, viewerName(found)),
+    () => null, // the id will do
+  );
+  return link;
 }
 
 function outcome(result) {
   if (!result || typeof result !== "object") return null;
   const list = (heading, items) => (Array.isArray(items) && items.some((one) => one?.content_id) ? [h("h2", {}, heading), h("ul", { class: "grid grid-small" }, items.filter((one) => one?.content_id).map((one) => h("li", {}, tile(learn(one)))))] : null);
-  const audience = result.likely_viewers ?? result.audience ?? result.viewers;
-  const ref = (one) => one.external_ids?.[0] ?? one.user_ref ?? one.user_id ?? one;
   return [
     result.content_id ? h("p", {}, h("a", { class: "button primary", href: to.title(result.content_id) }, `Open ${result.title ? title(result.title) : "the title"}`)) : null,
     list("What it is like", result.similar),
-    Array.isArray(audience) && audience.length ? [h("h2", {}, "Who would like it"), h("ul", { class: "chips" }, audience.slice(0, 12).map((one) => h("li", {}, h("a", { class: "button", href: to.viewer(String(ref(one))) }, String(ref(one))))))] : null,
+    Array.isArray(result.audience) && result.audience.length ? [h("h2", {}, "Who would like it"), h("ul", { class: "chips" }, result.audience.slice(0, PEOPLE).map((one) => h("li", {}, person(one.user_id))))] : null,
   ];
 }
 
@@ -51,7 +60,7 @@ export async function show(root, { operation: ref }, signal) {
   const heading = h("h1", {}, "Under way");
   const note = h("p", { class: "lede" });
   const steps = h("ol", { class: "steps" });
-  const foot = h("div", {});
+  const foot = h("div", { class: "outcome" });
   const notice = h("div", {});
   put(root, h("header", { class: "opening" }, h("p", { class: "eyebrow" }, "Operation"), heading, note), notice, skeleton("lines", 5));
   const stop = h("button", { type: "button", class: "button" }, "Stop it");
@@ -80,8 +89,7 @@ export async function show(root, { operation: ref }, signal) {
       if (answer.state === "running") {
         if (!stop.isConnected) put(foot, h("p", {}, stop));
       } else {
-        const error = answer.error ?? answer.problem;
-        put(foot, answer.state === "failed" ? failure({ title: error?.title ?? "It did not finish", detail: error?.detail ?? (typeof error === "string" ? error : ""), remedy: error?.remedy ?? "bin/nexus logs worker tells more." }) : null, outcome(answer.result), h("p", {}, h("a", { class: "button", href: "#/add" }, "Add another")));
+        put(foot, answer.state === "failed" ? failure({ title: "It did not finish", detail: answer.error?.message ?? "", remedy: "bin/nexus logs worker tells more." }) : null, outcome(answer.result), h("p", {}, h("a", { class: "button", href: "#/add" }, "Add another")));
         return;
       }
     } catch (error) {

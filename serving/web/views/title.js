@@ -29,7 +29,6 @@ export function follow(contentId) {
   open = contentId;
   if (contentId === null) return void (sheet.open && sheet.close());
   leaving = new AbortController();
-  if (!sheet.open) sheet.showModal();
   draw(contentId, leaving.signal);
 }
 
@@ -53,7 +52,9 @@ async function draw(contentId, signal) {
   const close = h("button", { type: "button", class: "close", "aria-label": "Close", onclick: () => sheet.close() }, icon("close"));
   const top = h("div", { class: "sheet-top" });
   const more = h("div", { class: "sheet-more" });
-  put(sheet, h("div", { class: "sheet-in" }, close, top, more));
+  put(sheet, h("div", { class: "sheet-bar" }, close), top, more);
+  if (!sheet.open) sheet.showModal();
+  close.focus({ focusVisible: false });
   sheet.scrollTop = 0;
   const head = (item) => {
     const why = user ? reasonFor(user, contentId) : null;

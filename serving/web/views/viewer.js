@@ -1,6 +1,7 @@
 // One viewer: what they watched, what we recommend, and why. Each action refreshes both.
 
 import { Problem, history, isAbort, recommendations, users } from "../api.js";
+import { avatar } from "../components/avatar.js";
 import { recommendation, scale, watched } from "../components/card.js";
 import { empty, failure, skeleton } from "../components/states.js";
 import { h, icon, put, say } from "../dom.js";
@@ -21,14 +22,14 @@ export const name = ({ user }) => `Recommendations for ${user}`;
 
 export async function show(root, { user }, signal) {
   setViewer(user);
-  const summary = h("p", { class: "lede" });
+  const summary = h("p", { class: "meta" });
   const rail = h("div", { class: "rail-box" });
   const badge = h("div", { class: "badge-box" });
   const list = h("div", { class: "cards" });
   const heading = h("h2", { id: "next", tabindex: "-1" }, "What to watch next");
   put(
     root,
-    h("header", { class: "opening" }, h("p", { class: "eyebrow" }, "Viewer"), h("h1", {}, user), summary),
+    h("header", { class: "who" }, avatar(user), h("h1", { class: "ref" }, user), summary),
     h("section", { "aria-labelledby": "lately" }, h("div", { class: "section-head" }, h("h2", { id: "lately" }, "Lately watched"), h("a", { class: "more-link", href: to.history(user) }, "All of it", icon("next"))), rail),
     h("section", { "aria-labelledby": "next" }, h("div", { class: "section-head" }, heading, badge), list),
   );
@@ -102,7 +103,7 @@ async function describe(summary, user, signal) {
 function welcome(root, user) {
   put(
     root,
-    h("header", { class: "opening" }, h("p", { class: "eyebrow" }, "A new viewer"), h("h1", {}, user), h("p", { class: "lede" }, "Nobody by this id has watched anything yet. Find a title you know and rate it: recommendations start with the first.")),
+    h("header", { class: "opening" }, h("p", { class: "eyebrow" }, "A new viewer"), h("h1", { class: "ref" }, user), h("p", { class: "lede" }, "Nobody by this id has watched anything yet. Find a title you know and rate it: recommendations start with the first.")),
     h("section", { "aria-labelledby": "ideas" }, h("h2", { id: "ideas" }, "What are you in the mood for?"), h("ul", { class: "chips" }, IDEAS.map((idea) => h("li", {}, h("a", { class: "button", href: to.search(idea) }, idea))))),
   );
 }

@@ -1,8 +1,8 @@
 // "Who is watching?": every viewer, and a way in for a new one.
 
 import { isAbort, users } from "../api.js";
+import { avatar } from "../components/avatar.js";
 import { empty, failure, skeleton } from "../components/states.js";
-import { seed } from "../components/poster.js";
 import { h, icon, put, say } from "../dom.js";
 import { plural, viewerName, viewerRef } from "../format.js";
 import { to } from "../router.js";
@@ -12,8 +12,6 @@ const PAGE = 48;
 const DELAY_MS = 200;
 
 export const name = () => "Who is watching?";
-
-const avatar = (ref) => h("span", { class: "face", "aria-hidden": "true", vars: { "--hue": String(seed(ref) % 360) } }, ref.split(":").pop().slice(0, 3));
 
 const person = (user) => {
   const ref = viewerRef(user);

@@ -82,7 +82,7 @@ create table nexus_core.content (
   title varchar(500) not null check (length(title) > 0),
   content_type text not null constraint content_type_check check (content_type in
     ('movie', 'series', 'season', 'episode', 'short', 'trailer', 'clip', 'song', 'album', 'podcast', 'audiobook', 'other')),
-  year smallint constraint content_year_check check (year between 1850 and 2100),
+  year smallint constraint content_year_check check (year between 1850 and 2200),
   genres text[] not null default '{}',
   overview text check (length(overview) <= 20000),
   metadata jsonb not null default '{}' check (jsonb_typeof(metadata) = 'object'),

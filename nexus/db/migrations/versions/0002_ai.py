@@ -35,6 +35,19 @@ comment on column nexus_ai.user_interactions.features is 'Room for learned featu
 create index user_interactions_user_time on nexus_ai.user_interactions (user_id, occurred_at desc);
 create index user_interactions_content on nexus_ai.user_interactions (content_id);
 create table nexus_ai.user_interactions_default partition of nexus_ai.user_interactions default;
+
+create table nexus_ai.interaction_keys (id uuid primary key);
+comment on table nexus_ai.interaction_keys is
+  'Ids of all stored interactions: a partitioned table cannot promise by itself that an id is there once only.';
+
+create table nexus_ai.hidden_titles (
+  user_id uuid not null references nexus_core.users (id) on delete cascade,
+  content_id uuid not null references nexus_core.content (id) on delete cascade,
+  is_hidden boolean not null,
+  changed_at timestamptz not null,
+  primary key (user_id, content_id)
+);
+comment on table nexus_ai.hidden_titles is 'The newest word of a viewer on whether a title may be shown to them.';
 """
 
 PARTITIONS = """
@@ -89,6 +102,15 @@ create table nexus_ai.embeddings (
 comment on table nexus_ai.embeddings is 'Unit vectors of what titles say about themselves, per sentence model.';
 comment on column nexus_ai.embeddings.text_hash is 'SHA-256 of the text that was embedded: tells what is stale.';
 create index embeddings_cosine on nexus_ai.embeddings using hnsw (embedding vector_cosine_ops);
+create function nexus_ai.drop_embedding_index() returns void language sql
+  security definer set search_path = pg_catalog as 'drop index nexus_ai.embeddings_cosine';
+create function nexus_ai.create_embedding_index() returns void language sql
+  security definer set search_path = pg_catalog, public
+  set maintenance_work_mem = '256MB' set max_parallel_maintenance_workers = 0 as
+  'create index embeddings_cosine on nexus_ai.embeddings using hnsw (embedding vector_cosine_ops)';
+comment on function nexus_ai.drop_embedding_index is
+  'With create_embedding_index in one transaction: a first load builds the graph at once, not vector by vector.';
+revoke execute on function nexus_ai.drop_embedding_index, nexus_ai.create_embedding_index from public;
 create trigger embeddings_touch before update on nexus_ai.embeddings
   for each row execute function nexus_core.touch_updated_at();
 
@@ -116,11 +138,13 @@ create index recommendations_reasoning on nexus_ai.recommendations using gin (re
 
 GRANTS = """
 grant usage on schema nexus_ai to nexus_api, nexus_worker, nexus_pipeline, nexus_reader;
-grant select on nexus_ai.user_interactions, nexus_ai.embeddings, nexus_ai.recommendations
-  to nexus_api, nexus_worker, nexus_pipeline, nexus_reader;
-grant insert on nexus_ai.user_interactions to nexus_api, nexus_pipeline;
+grant select on nexus_ai.user_interactions, nexus_ai.interaction_keys, nexus_ai.hidden_titles, nexus_ai.embeddings,
+  nexus_ai.recommendations to nexus_api, nexus_worker, nexus_pipeline, nexus_reader;
+grant insert on nexus_ai.user_interactions, nexus_ai.interaction_keys to nexus_api, nexus_pipeline;
+grant insert, update on nexus_ai.hidden_titles to nexus_api, nexus_pipeline;
 grant execute on function nexus_ai.ensure_interaction_partitions to nexus_pipeline;
 grant insert, update, delete on nexus_ai.embeddings to nexus_worker, nexus_pipeline;
+grant execute on function nexus_ai.drop_embedding_index, nexus_ai.create_embedding_index to nexus_pipeline;
 grant insert on nexus_ai.recommendations to nexus_api, nexus_worker;
 grant update (viewed, feedback) on nexus_ai.recommendations to nexus_api;
 """
@@ -134,8 +158,10 @@ def upgrade() -> None:
 def downgrade() -> None:
     run_script(
         """
-        drop table nexus_ai.recommendations, nexus_ai.embeddings, nexus_ai.user_interactions;
-        drop function nexus_ai.ensure_interaction_partitions;
+        drop table nexus_ai.recommendations, nexus_ai.embeddings, nexus_ai.hidden_titles, nexus_ai.interaction_keys,
+          nexus_ai.user_interactions;
+        drop function nexus_ai.ensure_interaction_partitions, nexus_ai.drop_embedding_index,
+          nexus_ai.create_embedding_index;
         revoke usage on schema nexus_ai from nexus_api, nexus_worker, nexus_pipeline, nexus_reader;
         """
     )

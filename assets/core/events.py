@@ -1,0 +1,63 @@
+"""Layer core, events of the API: typed, one per event id, one partition per day.
+
+Belongs here: which days are refreshed and how Dagster learns of it. Does not belong here: the rules
+(nexus.lake.transforms.events).
+"""
+
+import dagster as dg
+import polars as pl
+
+from assets.partitions import EVENT_DAYS
+from assets.resources import PlatformResource
+from assets.tables import code_version, described, result
+from nexus.lake.catalogue import declared
+from nexus.lake.drain import position_of
+from nexus.lake.lake import Lake
+from nexus.lake.transforms import events
+
+_NAME, _RAW = "core_nexus__events", "raw_nexus__events"
+
+
+@dg.asset(
+    **described(_NAME, kinds=("deltalake", "spark")),
+    deps=[_RAW],
+    partitions_def=EVENT_DAYS,
+    backfill_policy=dg.BackfillPolicy.single_run(),
+)
+def core_nexus__events(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Replace the partitions that were asked for; without a choice, every day with entries that are not in yet."""
+    lake = platform.lake()
+    if not lake.exists(_NAME):
+        lake.write(_NAME, declared(_NAME).schema.empty_table(), mode="append")
+    newest = _newest_by_day(lake)
+    chosen = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else None
+    rows: dict[str, int] = {}
+    for day, position in sorted(newest.items()):
+        app = f"events:{code_version()}:{day}"
+        if chosen is None and lake.last_key(_NAME, app) == position:
+            continue
+        if chosen is None or day in chosen:
+            rows[day] = _replace(lake, day, key=None if chosen else (app, position))
+    if chosen is None:
+        for day, count in rows.items():
+            context.log_event(
+                dg.AssetMaterialization(_NAME, partition=day, metadata={"dagster/partition_row_count": count})
+            )
+    return result(lake, _NAME, rows_written=sum(rows.values()), more={"days": ", ".join(rows)})
+
+
+def _newest_by_day(lake: Lake) -> dict[str, int]:
+    """Day -> position of its newest entry in the stream."""
+    entries = lake.scan(_RAW).select(pl.col("day").cast(pl.String), "stream_id").collect()
+    newest: dict[str, int] = {}
+    for day, stream_id in entries.iter_rows():
+        newest[day] = max(newest.get(day, 0), position_of(stream_id))
+    return newest
+
+
+def _replace(lake: Lake, day: str, key: tuple[str, int] | None) -> int:
+    from pyspark.sql import functions as F  # noqa: N812
+
+    accepted = events.accepted(events.judged(lake.spark_table(_RAW)))
+    of_day = accepted.where(F.col("day") == F.lit(day).cast("date"))
+    return lake.write(_NAME, of_day, mode="replace_partition", partition={"day": day}, key=key).rows

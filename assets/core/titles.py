@@ -1,0 +1,31 @@
+"""Layer core, titles: MovieLens and the API's own, one row per title.
+
+Belongs here: thin assets. Does not belong here: the rules (nexus.lake.transforms.titles).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import dagster as dg
+
+from assets.resources import PlatformResource
+from assets.tables import described, rebuild
+from nexus.lake.transforms import titles
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+_SOURCES = ("raw_movielens__titles", "raw_nexus__titles")
+
+
+@dg.asset(**described("core_nexus__titles", kinds=("deltalake", "spark")), deps=list(_SOURCES))
+def core_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult:
+    """Judge every raw title; merge what loads and the API know."""
+    return rebuild(platform, "core_nexus__titles", _SOURCES, _titles)
+
+
+def _titles(movielens: DataFrame, nexus: DataFrame) -> DataFrame:
+    return titles.merged(
+        titles.from_movielens(titles.judged_movielens(movielens)), titles.from_nexus(titles.judged_nexus(nexus))
+    )

@@ -1,0 +1,41 @@
+"""Small pictures for the UI, as metadata.
+
+Belongs here: Arrow table in, markdown picture out. Does not belong here: what to count.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import dagster as dg
+import polars as pl
+import pyarrow as pa
+
+
+def ratings_histogram(ratings: pa.Table) -> dg.MarkdownMetadataValue:
+    """How often each rating was given."""
+    counted = pl.DataFrame(ratings).group_by("rating").len().sort("rating")
+    return _bars(counted["rating"].to_list(), counted["len"].to_list(), title="ratings by stars", width=0.4)
+
+
+def interactions_by_month(daily: pa.Table) -> dg.MarkdownMetadataValue:
+    """Interactions in each month."""
+    months = pl.DataFrame(daily).group_by(pl.col("day").dt.truncate("1mo")).agg(pl.col("interactions").sum())
+    months = months.sort("day")
+    return _bars(months["day"].to_list(), months["interactions"].to_list(), title="interactions by month", width=25)
+
+
+def _bars(x: Sequence[object], y: Sequence[int], *, title: str, width: float) -> dg.MarkdownMetadataValue:
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5, 2.2), layout="constrained")
+    axes = figure.subplots()
+    axes.bar(x, y, width=width, color="#3b6ea5")
+    axes.set_title(title, fontsize=9)
+    axes.tick_params(labelsize=7)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=80)
+    picture = base64.b64encode(buffer.getvalue()).decode()
+    return dg.MetadataValue.md(f"![{title}](data:image/png;base64,{picture})")

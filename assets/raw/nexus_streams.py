@@ -1,0 +1,35 @@
+"""Layer raw, NEXUS itself: what the API accepted, drained from Redis exactly once.
+
+Belongs here: the raw assets of streams. Does not belong here: how a drain survives a kill (nexus.lake.drain).
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+
+import dagster as dg
+import redis
+
+from assets.resources import PlatformResource
+from assets.tables import described, result
+from nexus import events
+from nexus.lake.drain import Drained, drain
+
+
+@dg.asset(**described("raw_nexus__events", kinds=("deltalake", "redis")))
+def raw_nexus__events(platform: PlatformResource) -> dg.MaterializeResult:
+    """Append the events that wait in the stream."""
+    drained = _drain(platform, events.STREAM, "event", "raw_nexus__events")
+    return result(platform.lake(), "raw_nexus__events", rows_written=drained.rows)
+
+
+@dg.asset(**described("raw_nexus__titles", kinds=("deltalake", "redis")))
+def raw_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult:
+    """Append the titles that wait in the stream."""
+    drained = _drain(platform, events.CONTENT_STREAM, "content", "raw_nexus__titles")
+    return result(platform.lake(), "raw_nexus__titles", rows_written=drained.rows)
+
+
+def _drain(platform: PlatformResource, stream: str, field: str, table: str) -> Drained:
+    with closing(redis.Redis.from_url(platform.settings().redis.dsn())) as client:
+        return drain(platform.lake(), client, stream=stream, field=field, table=table)

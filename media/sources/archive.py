@@ -1,0 +1,155 @@
+"""A data set's files, in a folder or in a zip, opened one by one as byte streams.
+
+Belongs here: finding, judging and opening files. Does not belong here: what is in them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+import zipfile
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+from typing import IO, Protocol
+
+from nexus.errors import NexusError, invalid, not_found
+
+_CHUNK_BYTES = 1 << 20
+_MAX_RATIO = 200
+_SMALL_BYTES = 100 << 20
+
+
+class Files(Protocol):
+    """Files by their plain name."""
+
+    def names(self) -> frozenset[str]:
+        """What is there."""
+        ...
+
+    def open(self, name: str) -> IO[bytes]:
+        """A stream of one file's bytes."""
+        ...
+
+
+class _Folder:
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def names(self) -> frozenset[str]:
+        return frozenset(item.name for item in self._path.iterdir() if item.is_file())
+
+    def open(self, name: str) -> IO[bytes]:
+        return (self._path / name).open("rb")
+
+
+class _Zip:
+    def __init__(self, archive: zipfile.ZipFile, members: Mapping[str, zipfile.ZipInfo]) -> None:
+        self._archive, self._members = archive, members
+
+    def names(self) -> frozenset[str]:
+        return frozenset(self._members)
+
+    def open(self, name: str) -> IO[bytes]:
+        return self._archive.open(self._members[name])
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[Files]:
+    """The files of a folder or zip; errors of reading become one clear error.
+
+    Raises:
+        NexusError: nothing there, not a zip, half a zip, or a zip with an unsafe member.
+    """
+    if not path.exists():
+        raise not_found("there is no such folder or file", field="path", value=path, remedy="name a folder or a zip")
+    try:
+        if path.is_dir():
+            yield _Folder(path)
+        else:
+            with zipfile.ZipFile(path) as archive:
+                yield _Zip(archive, _members(path, archive))
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise invalid(
+            f"the file is not a whole zip ({error})",
+            field="path",
+            value=path,
+            remedy="download it again, or name a folder with ratings.csv and movies.csv",
+        ) from error
+    except OSError as error:
+        raise invalid(
+            f"the file cannot be read ({error.strerror or error})",
+            field="path",
+            value=error.filename or path,
+            remedy="check its permissions",
+        ) from error
+
+
+def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
+    found: dict[str, zipfile.ZipInfo] = {}
+    for info in archive.infolist():
+        _refuse_unsafe(path, info)
+        inside = PurePosixPath(info.filename)
+        if info.is_dir() or "__MACOSX" in inside.parts:
+            continue
+        if inside.name in found and inside.suffix == ".csv":
+            raise invalid(
+                "the zip has two files of this name",
+                field=f"{path.name}:{inside.name}",
+                value=f"{found[inside.name].filename}, {info.filename}",
+                remedy="keep one data set per zip",
+            )
+        found[inside.name] = info
+    return found
+
+
+def _refuse_unsafe(path: Path, info: zipfile.ZipInfo) -> None:
+    inside = PurePosixPath(info.filename.replace("\\", "/"))
+    why = None
+    if inside.is_absolute() or ".." in inside.parts or ":" in info.filename:
+        why = "leads out of the zip"
+    elif stat.S_ISLNK(info.external_attr >> 16):
+        why = "is a link"
+    elif info.flag_bits & 0x1:
+        why = "is encrypted"
+    elif info.file_size > _SMALL_BYTES and info.file_size > _MAX_RATIO * max(info.compress_size, 1):
+        why = f"grows to {info.file_size} bytes from {info.compress_size}"
+    if why:
+        raise invalid(
+            f"the zip is refused: a member {why}",
+            field=path.name,
+            value=info.filename,
+            remedy="make a plain zip of the data set",
+        )
+
+
+def fingerprint(files: Files, names: list[str]) -> str:
+    """SHA-256 over names and contents: the same for a folder and a zip of it. Reads every byte, so a half zip shows."""
+    total = hashlib.sha256()
+    for name in sorted(names):
+        one = hashlib.sha256()
+        with files.open(name) as stream:
+            while chunk := stream.read(_CHUNK_BYTES):
+                one.update(chunk)
+        total.update(f"{name}\0{one.hexdigest()}\n".encode())
+    return total.hexdigest()
+
+
+def need(files: Files, path: Path, names: tuple[str, ...]) -> None:
+    """Refuse a data set that lacks a file.
+
+    Raises:
+        NexusError: names what was found and what is needed.
+    """
+    missing = [name for name in names if name not in files.names()]
+    if missing:
+        found = ", ".join(sorted(files.names())[:12]) or "nothing"
+        raise NexusError(
+            f"{', '.join(missing)} is missing; found: {found}",
+            field="path",
+            value=path,
+            remedy=f"name a folder or zip that has {' and '.join(names)}",
+            found=sorted(files.names())[:50],
+            needed=list(names),
+        )

@@ -1,0 +1,120 @@
+"""From a Redis stream into a table, exactly once, whoever is killed in between.
+
+The table's own ledger is the position: the append and the new position are one Delta commit, and the stream is
+trimmed only up to a position that is committed. A drain that dies between commit and trim leaves entries that the
+next one skips, because it starts behind the position.
+
+Belongs here: moving entries. Does not belong here: what is in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol
+
+import pyarrow as pa
+
+from nexus.errors import Category, NexusError
+from nexus.lake.catalogue import declared
+from nexus.lake.lake import Lake
+
+BATCH = 10_000
+_SEQUENCE_BITS = 20
+_TRIES = 10
+Row = dict[str, Any]
+
+
+class Stream(Protocol):
+    """The two commands of a Redis client that a drain needs."""
+
+    def xrange(self, name: str, min: str, max: str, count: int) -> Any:  # noqa: A002 redis-py's own names
+        """Entries between two ids."""
+        ...
+
+    def xtrim(self, name: str, *, approximate: bool, minid: str) -> Any:
+        """Remove entries before an id."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Drained:
+    """What a drain did: entries appended, and the table's version."""
+
+    rows: int
+    version: int | None
+
+
+def position_of(stream_id: str) -> int:
+    """A stream id as one growing number that fits the ledger's 64 bits."""
+    ms, _, sequence = stream_id.partition("-")
+    if int(sequence) >> _SEQUENCE_BITS:
+        raise NexusError(
+            "a stream id has too large a sequence number",
+            category=Category.INTERNAL,
+            field="stream_id",
+            value=stream_id,
+            remedy="report this",
+        )
+    return int(ms) << _SEQUENCE_BITS | int(sequence)
+
+
+def stream_id_of(position: int) -> str:
+    """The opposite of :func:`position_of`."""
+    return f"{position >> _SEQUENCE_BITS}-{position & ((1 << _SEQUENCE_BITS) - 1)}"
+
+
+def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, batch: int = BATCH) -> Drained:
+    """Append what is behind the position, then trim what is committed, until the stream is empty.
+
+    Args:
+        lake: Where the table is.
+        client: A Redis client.
+        stream: Key of the stream.
+        field: Field of an entry that holds the body.
+        table: A raw table with ``stream_id``, ``body``, ``drained_at`` and perhaps ``day``.
+        batch: Entries per commit.
+    """
+    app = f"drain:{stream}"
+    rows = 0
+    conflicts = 0
+    while True:
+        position = lake.last_key(table, app) or 0
+        _trim(client, stream, position)
+        entries = client.xrange(stream, min=f"({stream_id_of(position)}", max="+", count=batch)
+        if not entries:
+            if not lake.exists(table):
+                lake.write(table, _frame(table, []), mode="append")
+            return Drained(rows, lake.version(table))
+        found = [_row(stream_id, values, field) for stream_id, values in entries]
+        try:
+            newest = position_of(found[-1]["stream_id"])
+            lake.write(table, _frame(table, found), mode="append", key=(app, newest), follows=position)
+        except NexusError as error:
+            conflicts += 1
+            if error.category is not Category.CONFLICT or error.field != "follows" or conflicts == _TRIES:
+                raise
+            continue
+        rows += len(found)
+
+
+def _trim(client: Stream, stream: str, position: int) -> None:
+    if position:
+        client.xtrim(stream, approximate=False, minid=stream_id_of(position + 1))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
+
+
+def _row(stream_id: bytes | str, values: dict[Any, Any], field: str) -> Row:
+    name = _text(stream_id)
+    body = values.get(field, values.get(field.encode()))
+    received = datetime.fromtimestamp(int(name.partition("-")[0]) / 1000, UTC)
+    return {"stream_id": name, "body": "" if body is None else _text(body), "day": received.date()}
+
+
+def _frame(table: str, rows: Sequence[Row]) -> pa.Table:
+    now = datetime.now(UTC)
+    return pa.Table.from_pylist([row | {"drained_at": now} for row in rows], schema=declared(table).schema)

@@ -1,0 +1,156 @@
+"""Accepting events: each checked on its own, the good ones taken by Redis in one step.
+
+Belongs here: reading the body, finding titles and viewers, the call of the accept script.
+Does not belong here: what an event must look like (nexus.events), the copy in Postgres (projector).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+import redis.asyncio as aioredis
+
+from nexus import ids
+from nexus.errors import NexusError, invalid
+from nexus.events import ACCEPT_SCRIPT, Event, accept_arguments, parse
+from serving.content.finder import Finder
+from serving.metrics import Metrics
+from serving.parts import Part
+from serving.viewers.memory import Memory
+from serving.viewers.store import Viewers
+
+MAX_EVENTS = 1_000
+ACCEPT_WITHIN_S = 3.0
+Identifier = UUID | ids.Reference
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What became of a request's events."""
+
+    accepted: int = 0
+    duplicates: int = 0
+    refused: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parsed:
+    index: int
+    event: Event
+    content: Identifier
+
+
+class Events:
+    """Accepts events."""
+
+    def __init__(
+        self, client: aioredis.Redis, part: Part, finder: Finder, viewers: Viewers, memory: Memory, metrics: Metrics
+    ) -> None:
+        self._script = client.register_script(ACCEPT_SCRIPT)
+        self._part = part
+        self._finder = finder
+        self._viewers = viewers
+        self._memory = memory
+        self._metrics = metrics
+
+    async def accept(self, body: bytes) -> Outcome:
+        """Take the events of one request body.
+
+        Raises:
+            NexusError: ``invalid`` for a body that is no list of events; ``unavailable`` when Redis is away: then
+                nothing was accepted, or what was is recognised by its ids when it is sent again.
+        """
+        outcome = Outcome()
+        parsed = parse_events(read_events(body), datetime.now(UTC), outcome.refused)
+        events = await self._resolved(parsed, outcome.refused)
+        if events:
+            fresh = await self._take(events)
+            self._memory.accept(list({e.event_id: e for e in events if e.event_id in fresh}.values()))
+            outcome.accepted = len(fresh)
+            outcome.duplicates = len(events) - len(fresh)
+        outcome.refused.sort(key=lambda one: one["index"])
+        for name, count in (
+            ("accepted", outcome.accepted),
+            ("duplicate", outcome.duplicates),
+            ("refused", len(outcome.refused)),
+        ):
+            self._metrics.events.labels(name).inc(count)
+        return outcome
+
+    async def _take(self, events: list[Event]) -> set[str]:
+        async with self._part.asking(ACCEPT_WITHIN_S):
+            fresh = await self._script(args=accept_arguments(events))
+        return {one.decode() for one in fresh}
+
+    async def _resolved(self, parsed: list[_Parsed], refused: list[dict[str, Any]]) -> list[Event]:
+        """Events under the internal ids of viewer and title; those of unknown titles are refused."""
+        titles = await self._finder.find_all([one.content for one in parsed])
+        known = [one for one in parsed if str(one.content) in titles]
+        for one in parsed:
+            if str(one.content) not in titles:
+                refused.append(refusal(one.index, _unknown_content(one.content)))
+        user_ids = await self._viewers.resolve([ids.parse(one.event.user_ref, field="user") for one in known])
+        return [
+            one.event.model_copy(
+                update={"content_id": UUID(titles[str(one.content)]), "user_id": user_ids[one.event.user_ref]}
+            )
+            for one in known
+        ]
+
+
+def read_events(body: bytes) -> list[Any]:
+    """The list of raw events of a request body.
+
+    Raises:
+        NexusError: category ``invalid`` when there is none, or too many.
+    """
+    try:
+        decoded = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        shown = body[:80].decode("utf-8", "replace")
+        raise invalid(
+            "the body is not JSON", field="body", value=shown, remedy=f'send {{"events": [...]}}; {error}'
+        ) from None
+    events = decoded.get("events") if isinstance(decoded, dict) else None
+    if not isinstance(events, list):
+        raise invalid("the body has no list of events", field="events", value=events, remedy='send {"events": [...]}')
+    unknown = sorted(set(decoded) - {"events"})
+    if unknown:
+        raise invalid("the body has no such field", field=unknown[0], value=decoded[unknown[0]], remedy="leave it out")
+    if len(events) > MAX_EVENTS:
+        raise invalid(
+            "too many events at once", field="events", value=len(events), remedy=f"send at most {MAX_EVENTS} a request"
+        )
+    return events
+
+
+def parse_events(raw_events: list[Any], now: datetime, refused: list[dict[str, Any]]) -> list[_Parsed]:
+    """Check each event; what is wrong goes to ``refused``."""
+    parsed: list[_Parsed] = []
+    for index, raw in enumerate(raw_events):
+        try:
+            event, content = parse(raw, now=now)
+        except NexusError as error:
+            refused.append(refusal(index, error))
+        else:
+            parsed.append(_Parsed(index, event, content))
+    return parsed
+
+
+def refusal(index: int, error: NexusError) -> dict[str, Any]:
+    """One line of ``refused``."""
+    return {
+        "index": index,
+        "field": error.field or "event",
+        "reason": error.message,
+        "value": error.value,
+        "remedy": error.remedy,
+    }
+
+
+def _unknown_content(content: Identifier) -> NexusError:
+    return invalid("no such title", field="content", value=content, remedy="add it first: POST /v1/content")

@@ -1,0 +1,130 @@
+"""The registered models as people ask for them: from the registry's REST API, or what is known without it.
+
+Belongs here: reading MLflow over HTTP (its client is never loaded here).
+Does not belong here: promotion (training.registry), the served model (champion).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime
+from time import monotonic
+from typing import Any
+
+import httpx
+
+from nexus import logs
+from nexus.settings import Settings
+from serving.models.champion import Champion
+from training.bundle_format import Manifest
+
+WITHIN_S = 2.0
+FRESH_S = 5.0
+NEWEST = 50
+_LOG = logs.get(__name__)
+
+
+class Models:
+    """Lists models."""
+
+    def __init__(self, settings: Settings, champion: Callable[[], Champion | None]) -> None:
+        self._name = settings.mlflow.model_name
+        self._url = settings.mlflow.url
+        self._champion = champion
+        self._kept: list[dict[str, Any]] | None = None
+        self._kept_at = float("-inf")
+        self.is_up: bool | None = None
+
+    async def list(self) -> dict[str, Any]:
+        """Every registered version, newest first, and which one is served here."""
+        champion = self._champion()
+        manifest = champion.manifest if champion else None
+        found = await self._registered()
+        is_fallback = found is None
+        models = found if found is not None else ([_from_manifest(manifest)] if manifest else [])
+        for model in models:
+            if manifest is not None and model["version"] == manifest.version:
+                model |= {"floors": manifest.floors, "protocol": manifest.protocol, "kind": manifest.kind}
+                model["metrics"] = model["metrics"] or manifest.metrics
+        return {
+            "models": models,
+            "current": manifest.version if manifest else None,
+            "registry": "away" if is_fallback else "up",
+        }
+
+    async def _registered(self) -> list[dict[str, Any]] | None:
+        if monotonic() - self._kept_at < FRESH_S:
+            return self._kept
+        self._kept_at = monotonic()
+        self._kept = None
+        if self._url is not None:
+            try:
+                async with asyncio.timeout(WITHIN_S), httpx.AsyncClient(base_url=self._url, trust_env=False) as client:
+                    self._kept = await self._ask(client)
+            except (httpx.HTTPError, TimeoutError, ValueError, KeyError) as error:
+                _LOG.warning("registry_not_read", cause=type(error).__name__, reason=str(error)[:200])
+        self.is_up = self._kept is not None
+        return self._kept
+
+    async def _ask(self, client: httpx.AsyncClient) -> list[dict[str, Any]]:
+        versions = await client.get(
+            "/api/2.0/mlflow/model-versions/search",
+            params={"filter": f"name='{self._name}'", "max_results": NEWEST, "order_by": "version_number DESC"},
+        )
+        versions.raise_for_status()
+        found = versions.json().get("model_versions", [])
+        aliases = await self._aliases(client)
+        runs = await asyncio.gather(*(self._run(client, one.get("run_id")) for one in found))
+        models = [_model(one, run, aliases) for one, run in zip(found, runs, strict=True)]
+        return sorted(models, key=lambda model: -int(model["version"]))
+
+    async def _aliases(self, client: httpx.AsyncClient) -> dict[str, list[str]]:
+        answer = await client.get("/api/2.0/mlflow/registered-models/get", params={"name": self._name})
+        if answer.status_code == httpx.codes.NOT_FOUND:
+            return {}
+        answer.raise_for_status()
+        named: dict[str, list[str]] = {}
+        for one in answer.json()["registered_model"].get("aliases", []):
+            named.setdefault(str(one["version"]), []).append(one["alias"])
+        return named
+
+    async def _run(self, client: httpx.AsyncClient, run_id: str | None) -> dict[str, Any]:
+        if not run_id:
+            return {}
+        answer = await client.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id})
+        data: dict[str, Any] = answer.json()["run"]["data"] if answer.is_success else {}
+        return data
+
+
+def _pairs(rows: Any) -> dict[str, Any]:
+    return {row["key"]: row["value"] for row in rows or []}
+
+
+def _model(version: dict[str, Any], run: dict[str, Any], aliases: dict[str, list[str]]) -> dict[str, Any]:
+    tags = _pairs(run.get("tags")) | _pairs(version.get("tags"))
+    return {
+        "version": str(version["version"]),
+        "aliases": sorted(aliases.get(str(version["version"]), [])),
+        "metrics": {
+            name: value for name, value in _pairs(run.get("metrics")).items() if isinstance(value, int | float)
+        },
+        "data_hash": tags.get("data_hash"),
+        "created_at": datetime.fromtimestamp(int(version["creation_timestamp"]) / 1000, UTC),
+        "floors": {},
+        "protocol": tags.get("protocol", ""),
+        "kind": tags.get("kind"),
+    }
+
+
+def _from_manifest(manifest: Manifest) -> dict[str, Any]:
+    return {
+        "version": manifest.version,
+        "aliases": ["champion"],
+        "metrics": manifest.metrics,
+        "data_hash": manifest.data_hash,
+        "created_at": manifest.created_at,
+        "floors": manifest.floors,
+        "protocol": manifest.protocol,
+        "kind": manifest.kind,
+    }

@@ -1,0 +1,86 @@
+"""The answer of recommendations, for OpenAPI."""
+
+from __future__ import annotations
+
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+
+EXAMPLE = {
+    "items": [
+        {
+            "content_id": "7a6d2d0a-52a7-5c0f-9f5d-6f0b0f0c1d11",
+            "external_ids": ["movielens:16"],
+            "title": "Casino (1995)",
+            "content_type": "movie",
+            "year": 1995,
+            "genres": ["Crime", "Drama"],
+            "score": 4.21,
+            "is_new": False,
+            "reason": {
+                "text": "Because you watched Heat (1995)",
+                "because": [
+                    {
+                        "content_id": "1d6a0c38-9f0e-5a86-8a6e-0c36f1a9a6a1",
+                        "title": "Heat (1995)",
+                        "contribution": 1.7,
+                    }
+                ],
+            },
+        }
+    ],
+    "source": "champion",
+    "model_version": "3",
+}
+
+
+class Because(BaseModel):
+    """A title of the history and what it added to the score."""
+
+    content_id: UUID
+    title: str
+    contribution: float
+
+
+class Reason(BaseModel):
+    """Why a title is recommended, computed from the model."""
+
+    text: str
+    because: list[Because] = Field(description="at most three, greatest first")
+
+
+class HistoryPart(Because):
+    """One line of an explanation."""
+
+
+class Explanation(BaseModel):
+    """Every number behind a score: the contributions of the history and the static part add up to it."""
+
+    history: list[HistoryPart]
+    static: float
+
+
+class Item(BaseModel):
+    """A recommended title."""
+
+    content_id: UUID
+    external_ids: list[str]
+    title: str
+    content_type: str
+    year: int | None
+    genres: list[str]
+    score: float = Field(description="higher is better; comparable within one answer, among titles that are not new")
+    is_new: bool = Field(description="a title that the model has not met, chosen by its text")
+    reason: Reason
+    explanation: Explanation | None = Field(None, description="with explain only")
+
+
+class RecommendationsAnswer(BaseModel):
+    """What to watch next, best first."""
+
+    model_config = ConfigDict(protected_namespaces=(), json_schema_extra={"examples": [EXAMPLE]})
+
+    items: list[Item]
+    source: Literal["champion", "content", "popular"]
+    model_version: str | None

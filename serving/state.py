@@ -1,0 +1,131 @@
+"""What this process holds while it runs, and the tasks that keep it fresh.
+
+Belongs here: building every service once, swapping the library, starting and stopping the background tasks.
+Does not belong here: routes, rules.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import importlib
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from nexus import logs
+from nexus.db.pool import async_pool
+from nexus.settings import Settings
+from serving.content.catalogue import Catalogue
+from serving.content.embedding import QueryEmbedder
+from serving.content.finder import Finder
+from serving.content.loader import Loader
+from serving.content.service import Content
+from serving.content.vectors import Vectors
+from serving.events.projector import Projector
+from serving.events.service import Events
+from serving.health.service import Health
+from serving.history.service import History
+from serving.metrics import Metrics
+from serving.models.champion import Champion, Watcher
+from serving.models.service import Models
+from serving.operations.service import Operations
+from serving.parts import Database, Part, redis_client
+from serving.recommendations.context import Context, feature_reader
+from serving.recommendations.library import Library
+from serving.recommendations.service import Recommendations
+from serving.viewers.memory import Memory
+from serving.viewers.service import Directory
+from serving.viewers.store import Viewers
+
+MODEL_THREADS = 2
+_LOG = logs.get(__name__)
+
+
+class State:
+    """Everything that lives as long as the process."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        self.settings = settings
+        self.metrics = metrics
+        self.library = Library(Catalogue(), Vectors(), None)
+        self.redis = redis_client(settings)
+        self.redis_part = Part("redis", remedy="send the same events again in a moment: each counts once")
+        self.database = Database(async_pool(settings, "api"))
+        self.memory = Memory()
+        self.context = Context()
+        self.executor = ThreadPoolExecutor(MODEL_THREADS, thread_name_prefix="model")
+        self.finder = Finder(lambda: self.library.catalogue, self.database)
+        self.viewers = Viewers(self.redis, self.redis_part, self.database, self.memory)
+        self.directory = Directory(self.redis, self.redis_part, self.database)
+        self.history = History(self.viewers, lambda: self.library.catalogue)
+        self.recommendations = Recommendations(lambda: self.library, self.viewers, self.context, self.executor, metrics)
+        self.content = Content(
+            self.finder,
+            lambda: self.library.catalogue,
+            lambda: self.library.vectors,
+            self.database,
+            QueryEmbedder(settings.home / "models"),
+        )
+        self.events = Events(self.redis, self.redis_part, self.finder, self.viewers, self.memory, metrics)
+        self.operations = Operations(settings, self.finder)
+        self.models = Models(settings, lambda: self.library.champion)
+        self.health = Health(
+            lambda: self.library, self.redis, self.redis_part, self.database, self.operations, self.models
+        )
+        self.loader = Loader(settings, self.database, self.redis, self.use_content)
+        self.watcher = Watcher(
+            settings.bundle_url, poll_s=settings.serving.poll_s, metrics=metrics, on_change=self.use_champion
+        )
+        self.projector = Projector(self.redis, self.database, metrics)
+        self._swapping = asyncio.Lock()
+        self._tasks: list[asyncio.Task[None]] = []
+
+    async def use_content(self, catalogue: Catalogue, vectors: Vectors | None) -> None:
+        """Put other titles to work; requests under way keep what they have."""
+        async with self._swapping:
+            before = self.library
+            self.library = await asyncio.to_thread(
+                Library, catalogue, before.vectors if vectors is None else vectors, before.champion
+            )
+        self.metrics.titles.set(len(self.library.catalogue))
+        self.metrics.vectors.set(len(self.library.vectors))
+
+    async def use_champion(self, champion: Champion) -> None:
+        """Put another model to work; requests under way keep what they have."""
+        async with self._swapping:
+            before = self.library
+            self.library = await asyncio.to_thread(Library, before.catalogue, before.vectors, champion)
+
+    async def start(self) -> None:
+        """Load what there is, then keep it fresh in the background."""
+        await self.database.pool.open(wait=False)
+        await asyncio.gather(self.loader.start(), self.watcher.look())
+        for name, work in (
+            ("loader", self.loader.run()),
+            ("watcher", self.watcher.run()),
+            ("projector", self.projector.run()),
+            ("warmer", self._warm()),
+        ):
+            self._tasks.append(asyncio.create_task(_guarded(name, work), name=name))
+
+    async def stop(self) -> None:
+        """End the tasks and close what is open."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self.executor.shutdown(wait=False, cancel_futures=True)
+        await self.redis.aclose()
+        await self.database.pool.close(timeout=2.0)
+
+    async def _warm(self) -> None:
+        """Import what the first request of its kind would otherwise wait for."""
+        await asyncio.to_thread(importlib.import_module, "workflows.client")
+        self.context.reader = await asyncio.to_thread(feature_reader, self.settings)
+
+
+async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
+    """A background task must not end unseen."""
+    try:
+        await work
+    except Exception as error:  # logged, so that the log says why something is no longer fresh  # noqa: BLE001
+        _LOG.error("background_task_died", task=name, exc_info=error)
