@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Sequence
+from typing import Any
 
 import dagster as dg
 import polars as pl
@@ -27,7 +28,7 @@ def interactions_by_month(daily: pa.Table) -> dg.MarkdownMetadataValue:
     return _bars(months["day"].to_list(), months["interactions"].to_list(), title="interactions by month", width=25)
 
 
-def _bars(x: Sequence[object], y: Sequence[int], *, title: str, width: float) -> dg.MarkdownMetadataValue:
+def _bars(x: Sequence[Any], y: Sequence[int], *, title: str, width: float) -> dg.MarkdownMetadataValue:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(5, 2.2), layout="constrained")

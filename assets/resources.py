@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import PrivateAttr
@@ -17,7 +18,7 @@ from nexus.lake.lake import Lake
 from nexus.settings import Settings, load
 
 
-class PlatformResource(dg.ConfigurableResource):
+class PlatformResource(dg.ConfigurableResource[Any]):
     """The platform as assets see it.
 
     Attributes:

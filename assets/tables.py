@@ -50,7 +50,7 @@ def described(name: str, *, kinds: Sequence[str] = ("deltalake",)) -> dict[str, 
     }
 
 
-def result(lake: Lake, name: str, *, rows_written: int, more: Metadata | None = None) -> dg.MaterializeResult:
+def result(lake: Lake, name: str, *, rows_written: int, more: Metadata | None = None) -> dg.MaterializeResult[None]:
     """What a table asset returns: row count, table version, data version."""
     version = lake.version(name)
     return dg.MaterializeResult(
@@ -76,7 +76,7 @@ def rebuild(
     sources: Sequence[str],
     transform: Callable[..., DataFrame],
     more: Callable[[Lake], Metadata] | None = None,
-) -> dg.MaterializeResult:
+) -> dg.MaterializeResult[None]:
     """Compute a whole table from others, unless it was made from exactly these versions by exactly this code.
 
     Args:

@@ -60,8 +60,12 @@ def _ask(settings: Any, user: str, count: int) -> dict[str, Any]:
             "the API does not answer", remedy="see bin/nexus status; bin/nexus up starts it", url=settings.api.url
         ) from error
     if response.is_error:
-        known = {name: answer.get(name) for name in ("field", "value", "remedy")}
-        raise NexusError(answer.get("detail") or "the API refused", **known)
+        raise NexusError(
+            answer.get("detail") or "the API refused",
+            field=answer.get("field"),
+            value=answer.get("value"),
+            remedy=answer.get("remedy"),
+        )
     return answer
 
 

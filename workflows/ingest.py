@@ -14,7 +14,7 @@ Does not belong here: anything that reaches out of the workflow (workflows.activ
 from __future__ import annotations
 
 import asyncio
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from temporalio import workflow
 from temporalio.exceptions import ApplicationError, is_cancelled_exception
@@ -63,15 +63,16 @@ class IngestAnalyseRecommend:
     async def run(self, request: IngestRequest) -> IngestResult:
         """Take the steps; say how it ended in any case."""
         try:
-            return await self._take_steps(request)
+            result = await self._take_steps(request)
         except (Exception, asyncio.CancelledError) as error:
             cancelled = is_cancelled_exception(error)
             self._log.close(StepState.CANCELLED if cancelled else StepState.FAILED, _reason(error))
             if cancelled and self._log.is_done(STORE) and not self._log.is_started(PUBLISH):
                 await self._announce("stored", SimilarTitles(), Audience())
-            raise
-        finally:
             await workflow.wait_condition(workflow.all_handlers_finished)
+            raise
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return result
 
     @workflow.query(name=temporal_names.PROGRESS_QUERY)
     def progress(self) -> Progress:
@@ -117,20 +118,22 @@ class IngestAnalyseRecommend:
         self._log.close()
         return IngestResult(content_id=request.content_id, similar=similar.items, audience=audience.items)
 
-    async def _step(self, step: str, activity: str, argument: BaseModel, result: type[Result], policy: Policy) -> Result:
+    async def _step(
+        self, step: str, activity: str, argument: BaseModel, result: type[Result], policy: Policy
+    ) -> Result:
         self._log.start(step)
         answer = await workflow.execute_activity(activity, argument, result_type=result, **policy.options())
         self._log.finish(step, _detail(answer))
         return answer
 
-    async def _announce(self, state: str, similar: SimilarTitles, audience: Audience) -> None:
+    async def _announce(self, state: Literal["ingested", "stored"], similar: SimilarTitles, audience: Audience) -> None:
         info = workflow.info()
         event = ContentEvent(
             operation_id=info.workflow_id,
             run_id=info.run_id,
             content_id=self._request.content_id,
             title=self._request.title,
-            state="ingested" if state == "ingested" else "stored",
+            state=state,
             similar=similar,
             audience=audience,
             occurred_at=workflow.now(),

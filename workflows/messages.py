@@ -74,7 +74,6 @@ class StoredVector(Message):
     content_id: UUID
     model: str
     text_hash: str
-    is_new: bool
 
 
 class NearestRequest(Message):

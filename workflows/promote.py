@@ -56,9 +56,9 @@ class PromoteModel:
             result = await self._decide_and_change(request)
         except (Exception, asyncio.CancelledError) as error:
             self._log.close(StepState.CANCELLED if is_cancelled_exception(error) else StepState.FAILED)
-            raise
-        finally:
             await workflow.wait_condition(workflow.all_handlers_finished)
+            raise
+        await workflow.wait_condition(workflow.all_handlers_finished)
         return result
 
     @workflow.query(name=temporal_names.PROGRESS_QUERY)

@@ -24,7 +24,7 @@ _NAME, _RAW = "core_nexus__events", "raw_nexus__events"
     partitions_def=EVENT_DAYS,
     backfill_policy=dg.BackfillPolicy.single_run(),
 )
-def core_nexus__events(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+def core_nexus__events(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Replace the partitions that were asked for; without a choice, every day with entries that are not in yet."""
     lake = platform.lake()
     if not lake.exists(_NAME):

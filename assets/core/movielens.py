@@ -16,7 +16,7 @@ _SOURCES = ("raw_movielens__ratings", "core_nexus__titles")
 
 
 @dg.asset(**described("core_movielens__ratings", kinds=("deltalake", "spark")), deps=list(_SOURCES))
-def core_movielens__ratings(platform: PlatformResource) -> dg.MaterializeResult:
+def core_movielens__ratings(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Judge every raw rating; keep the good ones once each."""
     return rebuild(
         platform,

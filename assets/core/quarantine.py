@@ -28,7 +28,7 @@ _SOURCES = (
 
 
 @dg.asset(**described(_NAME, kinds=("deltalake", "spark")), deps=list(_SOURCES))
-def core_nexus__quarantine(platform: PlatformResource) -> dg.MaterializeResult:
+def core_nexus__quarantine(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Keep what was refused, with the reason."""
     return rebuild(platform, _NAME, _SOURCES, _refused, _reasons)
 

@@ -20,7 +20,7 @@ _SOURCES = ("raw_movielens__titles", "raw_nexus__titles")
 
 
 @dg.asset(**described("core_nexus__titles", kinds=("deltalake", "spark")), deps=list(_SOURCES))
-def core_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult:
+def core_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Judge every raw title; merge what loads and the API know."""
     return rebuild(platform, "core_nexus__titles", _SOURCES, _titles)
 

@@ -17,25 +17,25 @@ _SPARK = ("deltalake", "spark")
 
 
 @dg.asset(**described(_INTERACTIONS, kinds=_SPARK), deps=["core_movielens__ratings", "core_nexus__events"])
-def marts_nexus__interactions(platform: PlatformResource) -> dg.MaterializeResult:
+def marts_nexus__interactions(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Ratings and events that say something about taste, ordered by viewer and time."""
     return rebuild(platform, _INTERACTIONS, ("core_movielens__ratings", "core_nexus__events"), marts.interactions)
 
 
 @dg.asset(**described("marts_nexus__title_stats", kinds=_SPARK), deps=[_INTERACTIONS])
-def marts_nexus__title_stats(platform: PlatformResource) -> dg.MaterializeResult:
+def marts_nexus__title_stats(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Count each title."""
     return rebuild(platform, "marts_nexus__title_stats", (_INTERACTIONS,), marts.title_stats)
 
 
 @dg.asset(**described("marts_nexus__viewer_stats", kinds=_SPARK), deps=[_INTERACTIONS])
-def marts_nexus__viewer_stats(platform: PlatformResource) -> dg.MaterializeResult:
+def marts_nexus__viewer_stats(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Count each viewer."""
     return rebuild(platform, "marts_nexus__viewer_stats", (_INTERACTIONS,), marts.viewer_stats)
 
 
 @dg.asset(**described("marts_nexus__popularity_daily", kinds=_SPARK), deps=[_INTERACTIONS])
-def marts_nexus__popularity_daily(platform: PlatformResource) -> dg.MaterializeResult:
+def marts_nexus__popularity_daily(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Count each title and day."""
     return rebuild(
         platform,

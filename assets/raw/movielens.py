@@ -15,18 +15,18 @@ from nexus.errors import NexusError
 
 
 @dg.asset(**described(RATINGS))
-def raw_movielens__ratings(platform: PlatformResource) -> dg.MaterializeResult:
+def raw_movielens__ratings(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Append the ratings of every load that is new."""
     return _append_all(platform, RATINGS)
 
 
 @dg.asset(**described(TITLES))
-def raw_movielens__titles(platform: PlatformResource) -> dg.MaterializeResult:
+def raw_movielens__titles(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Append the titles of every load that is new."""
     return _append_all(platform, TITLES)
 
 
-def _append_all(platform: PlatformResource, table: str) -> dg.MaterializeResult:
+def _append_all(platform: PlatformResource, table: str) -> dg.MaterializeResult[None]:
     lake, inbox = platform.lake(), platform.settings().inbox
     loads = staged_loads(inbox)
     appended = [append(lake, load, table) for load in loads]

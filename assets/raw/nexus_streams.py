@@ -17,14 +17,14 @@ from nexus.lake.drain import Drained, drain
 
 
 @dg.asset(**described("raw_nexus__events", kinds=("deltalake", "redis")))
-def raw_nexus__events(platform: PlatformResource) -> dg.MaterializeResult:
+def raw_nexus__events(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Append the events that wait in the stream."""
     drained = _drain(platform, events.STREAM, "event", "raw_nexus__events")
     return result(platform.lake(), "raw_nexus__events", rows_written=drained.rows)
 
 
 @dg.asset(**described("raw_nexus__titles", kinds=("deltalake", "redis")))
-def raw_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult:
+def raw_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Append the titles that wait in the stream."""
     drained = _drain(platform, events.CONTENT_STREAM, "content", "raw_nexus__titles")
     return result(platform.lake(), "raw_nexus__titles", rows_written=drained.rows)

@@ -94,7 +94,10 @@ def _embeddings(graph: _Graph, weights: Weights) -> str:
     positions = graph.constant("positions", folded)
     word = graph.add("Gather", [words, "input_ids"], "word", axis=0)
     shape = graph.add("Shape", ["input_ids"], "token_count", start=1, end=2)
-    zero, zero_axis = graph.constant("zero", np.array([0], np.int64)), graph.constant("first_axis", np.array([0], np.int64))
+    zero, zero_axis = (
+        graph.constant("zero", np.array([0], np.int64)),
+        graph.constant("first_axis", np.array([0], np.int64)),
+    )
     position = graph.add("Slice", [positions, zero, shape, zero_axis], "position")
     return graph.norm(graph.add("Add", [word, position], "embedded"), weights, "embeddings.LayerNorm", "embedding_norm")
 
@@ -136,7 +139,9 @@ def _attention(graph: _Graph, weights: Weights, state: str, bias: str, layer: in
     key = graph.add("Transpose", [heads[1]], f"{name}_key", perm=[0, 2, 3, 1])
     value = graph.add("Transpose", [heads[2]], f"{name}_value", perm=[0, 2, 1, 3])
     scores = graph.add("Add", [graph.add("MatMul", [query, key], f"{name}_scores"), bias], f"{name}_masked")
-    context = graph.add("MatMul", [graph.add("Softmax", [scores], f"{name}_weights", axis=-1), value], f"{name}_context")
+    context = graph.add(
+        "MatMul", [graph.add("Softmax", [scores], f"{name}_weights", axis=-1), value], f"{name}_context"
+    )
     merged = graph.add("Transpose", [context], f"{name}_merged", perm=[0, 2, 1, 3])
     flat_shape = graph.constant("flat_shape", np.array([0, 0, WIDTH], np.int64))
     return graph.add("Reshape", [merged, flat_shape], f"{name}_flat")

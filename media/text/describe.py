@@ -29,7 +29,9 @@ def describe(title: str, year: int | None = None, genres: Sequence[str] = (), ov
         name = f"{name} ({year})"
     kinds = sorted({" ".join(genre.split()) for genre in genres} - _NO_GENRE)
     plot = " ".join((overview or "").split())[:MAX_OVERVIEW]
-    return " ".join(f"{part}." if not part.endswith((".", "!", "?")) else part for part in (name, ", ".join(kinds), plot) if part)
+    return " ".join(
+        f"{part}." if not part.endswith((".", "!", "?")) else part for part in (name, ", ".join(kinds), plot) if part
+    )
 
 
 def text_hash(text: str, model: str) -> str:

@@ -3,8 +3,8 @@
 Belongs here: loading, tokenising, batching. Does not belong here: what is said about a title (media.text.describe).
 
 The weights stay float32. Dynamic int8 (onnxruntime.quantization) was measured on the 9,066 MovieLens titles and
-refused: half the CPU time (11 s instead of 21), but the cosine to float32 fell to 0.969 at worst (0.99 was asked for), one nearest
-neighbour in six (of ten) changed, and a title's vector depended on the other titles of its batch.
+refused: half the CPU time (11 s instead of 21), but the cosine to float32 fell to 0.969 at worst (0.99 was asked
+for), one nearest neighbour of six changed, and a title's vector depended on the other titles of its batch.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from typing import Self
 
 from rich.console import Console
 from rich.status import Status

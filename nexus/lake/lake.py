@@ -41,6 +41,11 @@ class Lake:
         """The lake that the settings name."""
         return cls(settings.lake_url, spark_url=settings.lake.spark_url)
 
+    @property
+    def is_embedded(self) -> bool:
+        """Whether transformations run in this process, so that they see this machine's files."""
+        return self._spark_url is None
+
     def uri(self, table: str) -> str:
         """Where a table lies.
 

@@ -7,7 +7,7 @@ Does not belong here: command lines (one file per part).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
 from pydantic import BaseModel
@@ -146,14 +146,14 @@ def _secrets(home: Home) -> Secrets:
     path = home.root / "secrets.json"
     found = read_json(path)
     roles = {role: found.get("roles", {}).get(role) or postgres.new_password() for role in get_args(Role)}
-    secrets = {
-        "postgres": found.get("postgres") or postgres.new_password(),
-        "redis": found.get("redis") or postgres.new_password(),
-        "roles": roles,
-    }
-    if secrets != found:
-        write_json(path, secrets)
-    return Secrets(**secrets)
+    secrets = Secrets(
+        postgres=found.get("postgres") or postgres.new_password(),
+        redis=found.get("redis") or postgres.new_password(),
+        roles=roles,
+    )
+    if asdict(secrets) != found:
+        write_json(path, asdict(secrets))
+    return secrets
 
 
 def endpoints(state: State) -> dict[str, Any]:

@@ -6,8 +6,9 @@ from typing import Any
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
-_TITLE = {
+_TITLE: JsonDict = {
     "content_id": "1d6a0c38-9f0e-5a86-8a6e-0c36f1a9a6a1",
     "external_ids": ["movielens:6"],
     "title": "Heat (1995)",

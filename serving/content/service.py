@@ -65,7 +65,7 @@ class Content:
             by_meaning = await self._near(vector, limit, frozenset())
         except (TimeoutError, NexusError, OSError, RuntimeError) as error:
             _LOG.warning("search_by_letters_only", cause=type(error).__name__, reason=str(error)[:200])
-        named = {content_id: score for content_id, score in by_name}
+        named = dict(by_name)
         catalogue = self._catalogue()
         items = [
             catalogue.titles[catalogue.rows[one]].as_item() | {"score": score}

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
 from nexus.events import EventType
 from serving.events.service import MAX_EVENTS
@@ -23,7 +24,7 @@ REQUEST_EXAMPLE = {
         {"event_id": "0190b2a4-play-2", "type": "hide", "user": "movielens:1", "content": "movielens:1"},
     ]
 }
-ANSWER_EXAMPLE = {
+ANSWER_EXAMPLE: JsonDict = {
     "accepted": 1,
     "duplicates": 0,
     "refused": [

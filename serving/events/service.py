@@ -90,9 +90,9 @@ class Events:
         """Events under the internal ids of viewer and title; those of unknown titles are refused."""
         titles = await self._finder.find_all([one.content for one in parsed])
         known = [one for one in parsed if str(one.content) in titles]
-        for one in parsed:
-            if str(one.content) not in titles:
-                refused.append(refusal(one.index, _unknown_content(one.content)))
+        refused += [
+            refusal(one.index, _unknown_content(one.content)) for one in parsed if str(one.content) not in titles
+        ]
         user_ids = await self._viewers.resolve([ids.parse(one.event.user_ref, field="user") for one in known])
         return [
             one.event.model_copy(

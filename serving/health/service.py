@@ -63,7 +63,7 @@ class Health:
     async def _ask_redis(self) -> None:
         try:
             async with self._part.asking(WITHIN_S):
-                await self._redis.ping()
+                await self._redis.get("nexus:ping")
         except NexusError:
             return
 

@@ -7,8 +7,9 @@ from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
-EXAMPLE = {
+EXAMPLE: JsonDict = {
     "items": [
         {
             "content_id": "1d6a0c38-9f0e-5a86-8a6e-0c36f1a9a6a1",

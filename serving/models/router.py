@@ -14,4 +14,4 @@ router = APIRouter(tags=["models"])
 @router.get("/v1/models", summary="Models and which one is served", response_model=ModelsAnswer)
 async def models(state: StateOf) -> Json:
     """From the registry; while it is away, the served one alone."""
-    return Json(await state.models.list())
+    return Json(await state.models.listed())

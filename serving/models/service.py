@@ -36,7 +36,7 @@ class Models:
         self._kept_at = float("-inf")
         self.is_up: bool | None = None
 
-    async def list(self) -> dict[str, Any]:
+    async def listed(self) -> dict[str, Any]:
         """Every registered version, newest first, and which one is served here."""
         champion = self._champion()
         manifest = champion.manifest if champion else None

@@ -6,8 +6,9 @@ from typing import Literal
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.config import JsonDict
 
-EXAMPLE = {
+EXAMPLE: JsonDict = {
     "items": [
         {
             "content_id": "7a6d2d0a-52a7-5c0f-9f5d-6f0b0f0c1d11",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from uuid import UUID
 
 from pydantic import BaseModel, ConfigDict
+from pydantic.config import JsonDict
 
-EXAMPLE = {
+EXAMPLE: JsonDict = {
     "items": [
         {
             "user_id": "5d0b0f3e-3c9d-5c0a-8f0f-1b7f1e6d2a10",

@@ -19,7 +19,9 @@ _VIEWER = (
     number("viewer_rating_spread", "standard deviation of the viewer's ratings / 5"),
     number("viewer_tenure", "ln(1 + days since the first interaction) / ln(3651)"),
     number("viewer_pause", "ln(1 + days between the two newest moments of activity) / ln(366)"),
-    number("viewer_mainstream", "mean popularity of what the viewer chose, each at its time: 0 unknown titles, 1 the top"),
+    number(
+        "viewer_mainstream", "mean popularity of what the viewer chose, each at its time: 0 unknown titles, 1 the top"
+    ),
 )
 _TITLE = (
     whole("title_interactions", "interactions with the title up to then"),

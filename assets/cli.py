@@ -1,0 +1,36 @@
+"""``pipeline run``: the whole graph, from what arrived to what is served.
+
+Belongs here: the command. Does not belong here: launching and following a run (nexus.cli.runs).
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Annotated
+
+import typer
+
+from nexus.settings import load
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    group = typer.Typer(help="The graph of tables, features and models.", no_args_is_help=True)
+    group.command("run", epilog="Examples:  bin/nexus pipeline run  |  bin/nexus pipeline run --job events")(run)
+    app.add_typer(group, name="pipeline")
+
+
+def run(
+    job: Annotated[str, typer.Option(help="pipeline: everything; events: only what the API received.")] = "pipeline",
+) -> None:
+    """Make everything anew from what is staged and what the API received; follow the run to its end."""
+    from nexus.cli.output import Progress, console
+    from nexus.cli.runs import run_job
+
+    settings = load()
+    out = console()
+    with Progress(out) as progress:
+        importlib.import_module("media.cli").stage_default(settings)
+        outcome = run_job(settings, progress, job)
+    out.print(f"{job} done after {outcome.seconds:.1f} s", style="bold")
+    out.print("  next:  bin/nexus models list   bin/nexus recommend movielens:1")
