@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import pyarrow as pa
 
@@ -56,7 +56,7 @@ class Repository:
     views: tuple[FeatureView, ...]
     service: FeatureService
 
-    def objects(self) -> list[Entity | FeatureView | FeatureService]:
+    def objects(self) -> list[Any]:
         """Everything, in the order in which it is applied."""
         return [*self.entities, *self.views, self.service]
 

@@ -12,14 +12,12 @@ import json
 import os
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-import polars as pl
-
-from features.definitions import VIEWS, Repository, repository
+from features.definitions import Repository, repository
 from nexus.errors import invalid
 from nexus.settings import Settings
 
@@ -28,13 +26,7 @@ if TYPE_CHECKING:
 
 PROJECT: Final = "nexus"
 _TIMEOUT_S: Final = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Published:
-    """How many entities got new online values, by feature view."""
-
-    rows: Mapping[str, int]
+_BEGINNING: Final = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 @contextlib.contextmanager
@@ -117,18 +109,15 @@ def apply(store: FeatureStore, settings: Settings) -> Repository:
     return built
 
 
-def publish(store: FeatureStore, newest: Mapping[str, pl.DataFrame]) -> Published:
-    """Write the newest values of each entity to the online store; older ones never replace newer ones.
+def publish(store: FeatureStore, names: Iterable[str], *, now: datetime) -> None:
+    """Write the newest values of each entity to the online store, and note in the registry that it was done.
 
     Args:
         store: Whose registry knows the views (:func:`apply`).
-        newest: Feature view name to one row per entity (features.compute.latest).
+        names: The feature views whose tables have rows.
+        now: Up to when.
     """
-    rows: dict[str, int] = {}
-    for view in VIEWS:
-        frame = newest[view.name]
-        if not frame.is_empty():
-            with quiet():
-                store.write_to_online_store(view.name, frame.to_pandas())
-        rows[view.name] = frame.height
-    return Published(rows)
+    wanted = list(names)
+    if wanted:
+        with quiet():
+            store.materialize(_BEGINNING, now, feature_views=wanted)

@@ -18,14 +18,14 @@ from training.evaluation import Outcome, evaluate
 from training.linear import Ease, incidence
 from training.neighbours import pairs
 
-WINDOWS = ((5, 0.8), (5, 1.0), (10, 0.8), (20, 0.8), (20, 0.9))
+WINDOWS = ((5, 0.8), (5, 1.0), (10, 0.8), (20, 0.8))
 """Steps forward that are counted, and how much less each further step counts."""
 NORMS = (0.5, 0.75)
 """Counts of a source title are divided by its popularity to this power."""
-RECENCIES = ((10, 0.8), (20, 0.8), (20, 0.9), (50, 0.9))
+RECENCIES = ((10, 0.8), (20, 0.8), (50, 0.9))
 """Titles of the history that ask, and how much less each older one counts."""
-LAMBDAS = (30.0, 100.0, 200.0, 300.0, 500.0, 1000.0)
-EASE_RECENCIES = ((10_000, 1.0), (200, 0.95), (100, 0.9), (50, 0.8))
+LAMBDAS = (100.0, 300.0, 1000.0)
+EASE_RECENCIES = ((10_000, 1.0), (100, 0.9), (50, 0.8))
 
 
 @dataclass(frozen=True, slots=True)

@@ -257,4 +257,5 @@ def _failure(state: OperationState, failure: WorkflowFailureError) -> tuple[Oper
     if isinstance(cause, ApplicationError) and cause.type == CANCELLED_TYPE:
         state = "cancelled"
     known = to_nexus_error(cause if isinstance(cause, FailureError) else None)
-    return state, OperationError(message=known.message, category=str(known.category))
+    facts = {name: fact for name, fact in known.as_dict().items() if name in OperationError.model_fields}
+    return state, OperationError(**facts)

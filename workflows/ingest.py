@@ -42,6 +42,7 @@ with workflow.unsafe.imports_passed_through():  # pure data, and slow to build o
     )
     from workflows.policies import MODEL, QUICK, Policy
     from workflows.steps import StepLog
+    from workflows.updates import cancelled_by_update, conflict
 
 STORE, EMBED, SIMILAR, AUDIENCE, PUBLISH = "store", "embed", "similar", "audience", "publish"
 STEPS = (STORE, EMBED, SIMILAR, AUDIENCE, PUBLISH)
@@ -58,18 +59,25 @@ class IngestAnalyseRecommend:
         self._request = request
         self._log = StepLog(STEPS)
         self._is_cancelling = False
+        self._work: asyncio.Task[IngestResult] | None = None
 
     @workflow.run
     async def run(self, request: IngestRequest) -> IngestResult:
         """Take the steps; say how it ended in any case."""
+        self._work = asyncio.create_task(self._take_steps(request))
+        if self._is_cancelling:  # asked before the first step
+            self._work.cancel()
         try:
-            result = await self._take_steps(request)
+            result = await self._work
         except (Exception, asyncio.CancelledError) as error:
             cancelled = is_cancelled_exception(error)
+            is_untold = self._log.is_done(STORE) and not self._log.is_started(PUBLISH)
             self._log.close(StepState.CANCELLED if cancelled else StepState.FAILED, _reason(error))
-            if cancelled and self._log.is_done(STORE) and not self._log.is_started(PUBLISH):
+            if cancelled and is_untold:
                 await self._announce("stored", SimilarTitles(), Audience())
             await workflow.wait_condition(workflow.all_handlers_finished)
+            if cancelled and self._is_cancelling:
+                raise cancelled_by_update() from error
             raise
         await workflow.wait_condition(workflow.all_handlers_finished)
         return result
@@ -81,17 +89,18 @@ class IngestAnalyseRecommend:
 
     @workflow.update(name=temporal_names.CANCEL_UPDATE)
     async def cancel(self, request: CancelRequest) -> Acknowledged:  # noqa: ARG002 recorded in the history
-        """Stop; the run ends as cancelled."""
+        """Stop what runs and take no further step."""
         self._is_cancelling = True
-        await workflow.get_external_workflow_handle(workflow.info().workflow_id).cancel()
+        if self._work is not None:
+            self._work.cancel()
         return Acknowledged()
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:  # noqa: ARG002 the signature is the engine's
         if self._is_cancelling:
-            raise _conflict("the operation is being cancelled already")
+            raise conflict("the operation is being cancelled already")
         if self._log.is_started(PUBLISH):
-            raise _conflict("it is too late to cancel: the result is being published")
+            raise conflict("it is too late to cancel: the result is being published")
 
     async def _take_steps(self, request: IngestRequest) -> IngestResult:
         info = workflow.info()
@@ -139,10 +148,6 @@ class IngestAnalyseRecommend:
             occurred_at=workflow.now(),
         )
         await workflow.execute_activity(names.PUBLISH_CONTENT, event, result_type=Published, **QUICK.options())
-
-
-def _conflict(message: str) -> ApplicationError:
-    return ApplicationError(message, {"field": "operation_id"}, type="conflict", non_retryable=True)
 
 
 def _detail(answer: BaseModel) -> str | None:

@@ -236,6 +236,9 @@ class OperationError(Message):
 
     message: str
     category: str
+    field: str | None = None
+    value: str | None = None
+    remedy: str | None = None
 
 
 class OperationStatus(Message):

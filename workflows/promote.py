@@ -12,7 +12,7 @@ from datetime import timedelta
 from typing import Literal
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.exceptions import is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():  # pure data, and slow to build once per workflow run
     from nexus import temporal_names
@@ -31,6 +31,7 @@ with workflow.unsafe.imports_passed_through():  # pure data, and slow to build o
     )
     from workflows.policies import REGISTRY
     from workflows.steps import StepLog
+    from workflows.updates import cancelled_by_update, conflict
 
 APPROVAL, CHANGE = "approval", "registry"
 
@@ -55,7 +56,8 @@ class PromoteModel:
         try:
             result = await self._decide_and_change(request)
         except (Exception, asyncio.CancelledError) as error:
-            self._log.close(StepState.CANCELLED if is_cancelled_exception(error) else StepState.FAILED)
+            is_cancelled = self._is_cancelling or is_cancelled_exception(error)
+            self._log.close(StepState.CANCELLED if is_cancelled else StepState.FAILED)
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise
         await workflow.wait_condition(workflow.all_handlers_finished)
@@ -82,21 +84,20 @@ class PromoteModel:
     @approve.validator
     def _may_approve(self, approval: Approval) -> None:  # noqa: ARG002 the signature is the engine's
         if not self._request.require_approval:
-            raise _conflict("this promotion needs no approval")
-        if self._approval is not None or self._outcome is not None:
-            raise _conflict("it has been decided already")
+            raise conflict("this promotion needs no approval")
+        if self._approval is not None or self._outcome is not None or self._is_cancelling:
+            raise conflict("it has been decided already")
 
     @workflow.update(name=temporal_names.CANCEL_UPDATE)
     async def cancel(self, request: CancelRequest) -> Acknowledged:  # noqa: ARG002 recorded in the history
         """Stop while nothing has been changed."""
         self._is_cancelling = True
-        await workflow.get_external_workflow_handle(workflow.info().workflow_id).cancel()
         return Acknowledged()
 
     @cancel.validator
     def _may_cancel(self, request: CancelRequest) -> None:  # noqa: ARG002 the signature is the engine's
-        if self._is_cancelling or self._log.is_started(CHANGE):
-            raise _conflict("it is too late to cancel: the registry is being changed")
+        if self._is_cancelling or self._approval is not None or self._log.is_started(CHANGE):
+            raise conflict("it is too late to cancel: the registry is being changed")
 
     async def _decide_and_change(self, request: PromoteModelRequest) -> PromoteModelResult:
         if request.require_approval:
@@ -119,10 +120,13 @@ class PromoteModel:
         self._log.start(APPROVAL)
         try:
             await workflow.wait_condition(
-                lambda: self._approval is not None, timeout=timedelta(seconds=request.approval_timeout_s)
+                lambda: self._approval is not None or self._is_cancelling,
+                timeout=timedelta(seconds=request.approval_timeout_s),
             )
         except TimeoutError:
             return "expired"
+        if self._is_cancelling:
+            raise cancelled_by_update()
         approved = self._approval is not None and self._approval.approved
         self._log.finish(APPROVAL, "approved" if approved else "rejected")
         return None if approved else "rejected"
@@ -140,7 +144,3 @@ class PromoteModel:
 
     def _decided_by(self) -> str | None:
         return self._approval.by if self._approval else None
-
-
-def _conflict(message: str) -> ApplicationError:
-    return ApplicationError(message, {"field": "workflow_id"}, type="conflict", non_retryable=True)

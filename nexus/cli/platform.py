@@ -117,12 +117,11 @@ def _can_run_pipeline(failed: list[Started]) -> bool:
 
 def _pipeline(settings: Settings, progress: Progress, home: Path | None) -> None:
     """Load and train unless there is a champion."""
-    from nexus.runtime.pipeline import Pipeline, Step
+    from nexus.cli.runs import run_job
+    from nexus.runtime.pipeline import Pipeline
 
-    runs = Pipeline(settings.dagster.url or "", home)
-    has_champion = (Path(settings.bundle_url) / "champion.json").exists()
-    if has_champion:
-        runs.clear_dead()
+    if (Path(settings.bundle_url) / "champion.json").exists():
+        Pipeline(settings.dagster.url or "", home).clear_dead()
         progress.say("data and model: there already (bin/nexus pipeline run makes them anew)")
         return
     progress.say("data")
@@ -130,27 +129,7 @@ def _pipeline(settings: Settings, progress: Progress, home: Path | None) -> None
     progress.began("stage default data")
     importlib.import_module("media.cli").stage_default(settings)
     progress.is_ready("stage default data", time.monotonic() - began)
-
-    def on_launch(run_id: str, is_resumed: bool) -> None:
-        word = "follows the run under way" if is_resumed else "run"
-        progress.say(f"pipeline ({word}: {settings.dagster.url}/runs/{run_id})")
-
-    def on_step(step: Step) -> None:
-        label = f"{step.name}"
-        if step.kind == "began":
-            progress.began(label)
-        elif step.kind == "done":
-            progress.is_ready(label, step.seconds, f"{step.number} of {step.total}" if step.total else "")
-        else:
-            progress.failed(label, step.reason or step.kind, step.seconds)
-
-    outcome = runs.run(JOB, on_step, on_launch=on_launch)
-    if not outcome.is_success:
-        raise NexusError(
-            f"the pipeline ended as {outcome.status.lower()}: {outcome.reason or 'no reason was given'}",
-            category=Category.UNAVAILABLE,
-            remedy=f"see {settings.dagster.url}/runs/{outcome.run_id}, then run bin/nexus up again",
-        )
+    run_job(settings, progress, JOB)
 
 
 def _attach(home: Home) -> None:

@@ -1,35 +1,25 @@
-"""Runs of Dagster jobs that a command starts, as lines of progress; every one of them is in Dagster's UI too.
+"""Running a Dagster job with its steps shown as they end; used by ``up``, ``pipeline run`` and ``load``.
 
-Belongs here: launching and printing. Does not belong here: following a run (nexus.runtime.pipeline), what a job does.
+Belongs here: lines of progress. Does not belong here: launching and following (nexus.runtime.pipeline).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from nexus.cli.output import Progress
 from nexus.errors import Category, NexusError
-from nexus.settings import not_started
-
-if TYPE_CHECKING:
-    from nexus.cli.output import Progress
-    from nexus.runtime.pipeline import Outcome, Step
-    from nexus.settings import Settings
-
-JOB = "pipeline"
+from nexus.runtime.pipeline import Outcome, Pipeline, Step
+from nexus.runtime.state import user_settings
+from nexus.settings import Settings
 
 
-def run_job(settings: Settings, progress: Progress, job: str = JOB) -> Outcome:
-    """Run a job to its end, or follow the run of it that is under way.
+def run_job(settings: Settings, progress: Progress, job: str) -> Outcome:
+    """Run a job, or follow the run of it that is under way, and print every step as it ends.
 
     Raises:
-        NexusError: Dagster does not answer, or the run did not succeed.
+        NexusError: category ``unavailable`` when Dagster does not answer or the run does not succeed.
     """
-    from nexus.runtime.pipeline import Pipeline
-    from nexus.runtime.state import user_settings
-
-    if settings.dagster.url is None:
-        raise not_started("dagster")
-    is_external = user_settings().dagster.url is not None
+    is_local = user_settings().dagster.url is None
+    runs = Pipeline(settings.dagster.url or "", settings.home if is_local else None)
 
     def on_launch(run_id: str, is_resumed: bool) -> None:
         word = "follows the run under way" if is_resumed else "run"
@@ -43,12 +33,11 @@ def run_job(settings: Settings, progress: Progress, job: str = JOB) -> Outcome:
         else:
             progress.failed(step.name, step.reason or step.kind, step.seconds)
 
-    runs = Pipeline(settings.dagster.url, None if is_external else settings.home)
     outcome = runs.run(job, on_step, on_launch=on_launch)
     if not outcome.is_success:
         raise NexusError(
-            f"the run ended as {outcome.status.lower()}: {outcome.reason or 'no reason was given'}",
+            f"the run of {job} ended as {outcome.status.lower()}: {outcome.reason or 'no reason was given'}",
             category=Category.UNAVAILABLE,
-            remedy=f"see {settings.dagster.url}/runs/{outcome.run_id}, then run it again",
+            remedy=f"see {settings.dagster.url}/runs/{outcome.run_id}, then run this again",
         )
     return outcome

@@ -71,10 +71,18 @@ on conflict (id) do update set title = excluded.title, content_type = excluded.c
   overview = coalesce(excluded.overview, c.overview), metadata = c.metadata || excluded.metadata
 """
 
+# A title that came through the API is a fact of this database first: the lake only brings it back where it is missing.
+_INSERT = """
+insert into nexus_core.content (id, title, content_type, year, genres, overview)
+select content_id, left(title, 500), content_type, year, array(select jsonb_array_elements_text(genres)), overview
+from staged_content where source = 'nexus' order by content_id
+on conflict (id) do nothing
+"""
+
 _MERGE = """
 insert into nexus_core.content as c (id, title, content_type, year, genres, overview)
 select content_id, left(title, 500), content_type, year, array(select jsonb_array_elements_text(genres)), overview
-from staged_content order by content_id
+from staged_content where source is distinct from 'nexus' order by content_id
 on conflict (id) do update set title = excluded.title, content_type = excluded.content_type,
   year = coalesce(excluded.year, c.year),
   genres = case when excluded.genres = '{}' then c.genres else excluded.genres end,
@@ -174,10 +182,11 @@ def copy_content(connection: psycopg.Connection, frame: Frame) -> BulkResult:
         "genres": "jsonb",
         "overview": "text",
         "external_ids": "jsonb",
+        "source": "text",
     }
     with connection.transaction():
         stage(connection, "staged_content", columns, staged)
-        written = connection.execute(_MERGE).rowcount
+        written = connection.execute(_MERGE).rowcount + connection.execute(_INSERT).rowcount
         connection.execute(_MERGE_IDS)
     return BulkResult(rows=titles.height, written=written)
 

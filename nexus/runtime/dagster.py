@@ -51,9 +51,13 @@ def migrate(home: Home, settings: Settings) -> None:
 
 
 def code_words(port: int) -> tuple[str, ...]:
-    """The code server: it loads the definitions and starts the runs."""
+    """The code server: it loads the definitions and starts the runs.
+
+    Started by its script, not by ``-m dagster``: only then has ``__main__`` of a spawned run a file, without which
+    pyspark takes the run for its own doctests and exits.
+    """
     return (
-        "-m", "dagster", "api", "grpc", "-m", MODULE, "-a", ATTRIBUTE, "-h", "127.0.0.1", "-p", str(port),
+        str(Path(sys.executable).parent / "dagster"), "api", "grpc", "-m", MODULE, "-a", ATTRIBUTE, "-h", "127.0.0.1", "-p", str(port),
         "-d", str(ROOT), "--use-python-environment-entry-point", "--location-name", LOCATION,
         "--log-level", "warning", "--log-format", "json",
     )  # fmt: skip

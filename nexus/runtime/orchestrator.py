@@ -210,5 +210,5 @@ def _closure(parts: list[Part], only: tuple[str, ...]) -> set[str]:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
-            waiting += ("postgres",) if name == MIGRATION else by_name[name].needs
+            waiting += ("postgres",) if name == MIGRATION else (*by_name[name].needs, *by_name[name].asks)
     return wanted

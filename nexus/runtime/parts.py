@@ -35,6 +35,7 @@ class Part:
         probe: Returns when the part answers.
         make: Prepares its folder and gives its command; None for a server that a person runs themselves.
         needs: Parts (or the migration) that come first.
+        asks: Parts through which the probe asks; started too, but not waited for.
         stop_signal: Asks it to end.
         stop_s: How long it may take to end.
         is_group_stopped: Whether its children are asked too.
@@ -45,6 +46,7 @@ class Part:
     probe: Probe
     make: Callable[[], Command] | None = None
     needs: tuple[str, ...] = ()
+    asks: tuple[str, ...] = ()
     stop_signal: str = "TERM"
     stop_s: int = 10
     is_group_stopped: bool = True
@@ -216,6 +218,7 @@ def _dagster(state: State, settings: Settings) -> list[Part]:
             heartbeat,
             program("dagster-daemon", *dagster.daemon_words(state.home)),
             needs=(MIGRATION, "dagster-code"),
+            asks=("dagster-webserver",),
             stop_s=15,
         ),
     ]

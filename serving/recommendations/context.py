@@ -36,9 +36,8 @@ class Context:
         return [float(found.get(name, 0.0)) for name in names]
 
 
-def feature_reader(settings: Settings) -> Reader | None:
-    """A reader of the feature store (blocking: it imports much); None when there is none."""
+def feature_reader(settings: Settings) -> Reader:
+    """A reader of the feature store (blocking: it imports much)."""
     from features.online import ViewerFeatures
 
-    features = ViewerFeatures.from_settings(settings)
-    return features.read
+    return ViewerFeatures.from_settings(settings).read_named

@@ -47,7 +47,7 @@ class PublishActivities:
             mark,
             CONTENT_STREAM,
             str(DEDUPLICATION_TTL_S),
-            body,  # type: ignore[arg-type]
+            body,
             str(KEPT_EVENTS),
             CONTENT_CHANNEL,
             str(event.content_id),

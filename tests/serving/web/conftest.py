@@ -35,9 +35,10 @@ WATCH_POLICY = """
 """
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """The system's Chromium."""
+    """The system's Chromium. For one module only: the driver keeps an event loop running in this thread meanwhile,
+    which would break other modules' async tests."""
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         pytest.skip("Chromium is not installed: apt-get install --no-install-recommends chromium")

@@ -155,8 +155,8 @@ def _models() -> dict[str, Any]:
 
 
 def _operation(state: State) -> dict[str, Any]:
-    state.polls += 1
-    finished = min(state.polls - 1, len(STEPS))
+    state.polls += 2
+    finished = min(state.polls - 2, len(STEPS))
     steps = [
         {
             "name": name,

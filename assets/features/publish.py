@@ -1,0 +1,54 @@
+"""Facts from the lake to where they are served.
+
+Belongs here: the asset. Does not belong here: merging into Postgres and Redis (nexus.db).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import dagster as dg
+import polars as pl
+
+from assets.resources import PlatformResource
+from assets.tables import OWNER
+from nexus.db import publish
+from nexus.lake.lake import Lake
+
+_RATINGS, _EVENTS = "core_movielens__ratings", "core_nexus__events"
+_TITLES, _INTERACTIONS, _STATISTICS = "core_nexus__titles", "marts_nexus__interactions", "marts_nexus__title_stats"
+_FROM = (_RATINGS, _EVENTS, _TITLES, _INTERACTIONS, _STATISTICS)
+
+
+@dg.asset(group_name="serving", owners=[OWNER], kinds={"postgres", "redis"}, deps=list(_FROM))
+def serving_nexus__facts(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Merge viewers, titles, interactions and popularity into Postgres, histories and hidden titles into Redis."""
+    lake = platform.lake()
+    versions = {table: lake.version(table) for table in _FROM}
+    done = publish.publish(platform.settings(), _facts(lake, versions))
+    written = {
+        f"{step}/{figure}": count
+        for step, figures in asdict(done).items()
+        if isinstance(figures, dict)
+        for figure, count in figures.items()
+    }
+    return dg.MaterializeResult(
+        metadata={
+            "dagster/row_count": done.interactions.rows,
+            "engagement_days": done.engagement_days,
+            "made_from": str(versions),
+            **written,
+        },
+        data_version=dg.DataVersion(",".join(f"{table}@{version}" for table, version in versions.items())),
+    )
+
+
+def _facts(lake: Lake, versions: dict[str, int | None]) -> publish.Facts:
+    frames = {table: pl.DataFrame(lake.read(table, version=version)) for table, version in versions.items()}
+    viewers = pl.concat([frames[table].select("user_id", "user_ref") for table in (_RATINGS, _EVENTS)]).unique()
+    return publish.Facts(
+        viewers=viewers,
+        titles=frames[_TITLES],
+        interactions=publish.with_all_types(frames[_INTERACTIONS], frames[_EVENTS]),
+        popularity=frames[_STATISTICS],
+    )

@@ -1,0 +1,45 @@
+"""What can be chosen about the recommender; everything here is logged with each run.
+
+Belongs here: values with their meaning, and recipes (named sets of values). Does not belong here: what differs between
+installations (nexus.settings), code that uses the values.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class RecommenderConfig(BaseModel):
+    """The attention mixture and its training."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    history_length: int = Field(50, gt=0, description="newest titles of a history that the model looks at")
+    width: int = Field(128, gt=0, description="neighbours kept per title and channel; twice as many are kept in all")
+    ease_lambda: float = Field(300.0, gt=0)
+    folds: int = Field(5, ge=2, description="viewers are learned from with tables counted on the other folds")
+    positions: int = Field(15, gt=0, description="newest titles of each viewer that are training targets")
+    earliest: int = Field(5, gt=0, description="titles before the first target of a viewer")
+    factors: int = Field(32, gt=0, description="factors of each title, from a truncated SVD of the interactions")
+    dimension: int = Field(32, gt=0, description="width of the encoder")
+    heads: int = Field(2, gt=0)
+    layers: int = Field(1, gt=0)
+    dropout: float = Field(0.3, ge=0, lt=1)
+    batch_size: int = Field(256, gt=0)
+    epochs: int = Field(8, gt=0)
+    mixture_lr: float = Field(1e-2, gt=0, description="learning rate of the global weights of channels and positions")
+    attention_lr: float = Field(1e-3, gt=0, description="learning rate of the encoder")
+    weight_decay: float = Field(1e-2, ge=0)
+    focus: float = Field(1e-3, ge=0, description="targets much less probable than this hardly count in the loss")
+
+    def fingerprint(self) -> str:
+        """Equal for equal values."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+def debug() -> RecommenderConfig:
+    """A recipe that trains in seconds, for tests."""
+    return RecommenderConfig(
+        history_length=8, width=8, folds=2, positions=4, earliest=2, factors=4, dimension=8, epochs=3, batch_size=32
+    )

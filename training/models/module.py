@@ -1,0 +1,127 @@
+"""The Lightning side: loss, optimiser, batches, and keeping the weights that ranked the validation titles best.
+
+Belongs here: LightningModule, data module. Does not belong here: the network (mixture), what is fed (training.examples).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset
+
+from training.config import RecommenderConfig
+from training.examples import Examples
+from training.models.mixture import AttentionWeigher
+
+Judge = Callable[[AttentionWeigher], float]
+Batch = dict[str, Tensor]
+
+
+class MixtureModule(pl.LightningModule):
+    """Trains an :class:`AttentionWeigher`.
+
+    Args:
+        weigher: The network.
+        config: Learning rates and the like.
+        judge: NDCG@10 on validation titles, the whole catalogue ranked.
+        steps: Optimiser steps in all, for the schedule.
+    """
+
+    def __init__(self, weigher: AttentionWeigher, config: RecommenderConfig, judge: Judge, steps: int) -> None:
+        super().__init__()
+        self.weigher = weigher
+        self.config = config
+        self.steps = steps
+        self.judge = judge
+        self.curve: list[dict[str, float]] = []
+        self.best_epoch = 0
+        self._best: dict[str, Tensor] = {}
+        self._losses: list[float] = []
+
+    def loss(self, batch: Batch) -> Tensor:
+        """Cross entropy over all unseen titles, flattened for targets below ``focus``."""
+        weights = self.weigher(batch["items"], batch["values"], batch["ages_days"], batch["context"])
+        static = self.weigher.static_weight()
+        hit = (weights * batch["hit"]).sum((1, 2)) + static * batch["prior_hit"]
+        unseen = (weights * batch["unseen"]).sum((1, 2)) + static * batch["prior_unseen"]
+        return -torch.log(hit / (unseen + 1e-9) + self.config.focus + 1e-9).mean()
+
+    def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
+        """One batch."""
+        loss = self.loss(batch)
+        self._losses.append(float(loss.detach()))
+        return loss
+
+    def on_fit_start(self) -> None:
+        """Judge the untrained model: a blend of counts is the first to beat."""
+        self._look(0, float("nan"))
+
+    def on_train_epoch_end(self) -> None:
+        """Judge, and keep the weights if they are the best so far."""
+        self._look(self.current_epoch + 1, sum(self._losses) / max(len(self._losses), 1))
+        self._losses.clear()
+
+    def restore_best(self) -> None:
+        """Put the best weights back."""
+        self.weigher.load_state_dict(self._best)
+        self.weigher.eval()
+
+    def _look(self, epoch: int, loss: float) -> None:
+        self.weigher.eval()
+        figure = self.judge(self.weigher)
+        self.weigher.train()
+        if not self._best or figure > max(point["validation_ndcg_10"] for point in self.curve):
+            self.best_epoch = epoch
+            self._best = {name: value.detach().clone() for name, value in self.weigher.state_dict().items()}
+        self.curve.append({"epoch": float(epoch), "loss": loss, "validation_ndcg_10": figure})
+
+    def configure_optimizers(self) -> Any:
+        """AdamW with two speeds and one cycle."""
+        slow = self.weigher.global_parameters()
+        known = {id(parameter) for parameter in slow}
+        rest = [parameter for parameter in self.weigher.parameters() if id(parameter) not in known]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": slow, "lr": self.config.mixture_lr, "weight_decay": 0.0},
+                {"params": rest, "lr": self.config.attention_lr, "weight_decay": self.config.weight_decay},
+            ]
+        )
+        schedule = torch.optim.lr_scheduler.OneCycleLR(
+            optimizer, [self.config.mixture_lr, self.config.attention_lr], total_steps=self.steps, pct_start=0.15
+        )
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class _Batches(IterableDataset[Batch]):
+    """Whole slices, because collating row by row is slower than the training itself."""
+
+    def __init__(self, tensors: Batch, size: int, generator: torch.Generator) -> None:
+        self.tensors = tensors
+        self.size = size
+        self.generator = generator
+
+    def __len__(self) -> int:
+        return -(-len(self.tensors["items"]) // self.size)
+
+    def __iter__(self) -> Iterator[Batch]:
+        order = torch.randperm(len(self.tensors["items"]), generator=self.generator)
+        for part in order.split(self.size):
+            yield {name: tensor[part] for name, tensor in self.tensors.items()}
+
+
+class ExamplesModule(pl.LightningDataModule):
+    """Serves training examples in shuffled batches."""
+
+    def __init__(self, examples: Examples, batch_size: int, seed: int) -> None:
+        super().__init__()
+        tensors = {f.name: torch.from_numpy(getattr(examples, f.name)) for f in fields(Examples)}
+        self.batches = _Batches(tensors, batch_size, torch.Generator().manual_seed(seed))
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Batches of one epoch."""
+        return DataLoader(self.batches, batch_size=None)
