@@ -17,6 +17,8 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+from sqlalchemy.pool import NullPool
+
 from features.definitions import Repository, repository
 from nexus.errors import invalid
 from nexus.settings import Settings
@@ -45,10 +47,15 @@ def import_feast(*, without_torch: bool = False) -> None:
             may refuse it.
     """
     os.environ.setdefault("FEAST_USAGE", "False")
-    if without_torch:
-        sys.modules.setdefault("torch", None)  # type: ignore[arg-type]
-    with quiet():
-        import feast  # noqa: F401
+    blocks = without_torch and not {"feast", "torch"} & sys.modules.keys()
+    if blocks:
+        sys.modules["torch"] = None  # type: ignore[assignment]
+    try:
+        with quiet():
+            import feast  # noqa: F401
+    finally:
+        if blocks:
+            del sys.modules["torch"]
 
 
 def feature_store(settings: Settings) -> FeatureStore:
@@ -63,7 +70,7 @@ def feature_store(settings: Settings) -> FeatureStore:
             "registry_type": "sql",
             "path": settings.postgres.owner_url(driver="psycopg", database=settings.postgres.feast_database),
             "cache_ttl_seconds": 0,  # never stale by age: who applies refreshes, who serves reads once
-            "sqlalchemy_config_kwargs": {"echo": False, "pool_pre_ping": True, "pool_size": 1},
+            "sqlalchemy_config_kwargs": {"echo": False, "poolclass": NullPool},
         },
         online_store={"type": "redis", "connection_string": redis_connection(settings.redis.dsn())},
         offline_store={"type": "dask"},

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import tomllib
 from pathlib import Path
 from typing import Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -216,7 +217,7 @@ def _endpoints(home: Path) -> dict[str, Any]:
     """What the runtime wrote about its parts; empty before the first ``up``."""
     try:
         found: dict[str, Any] = json.loads((home / "run" / "endpoints.json").read_text())
-    except (FileNotFoundError, json.JSONDecodeError):
+    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
         return {}
     return found
 
@@ -239,6 +240,12 @@ def load(**overrides: Any) -> Settings:
     """
     try:
         return Settings(**overrides)
+    except tomllib.TOMLDecodeError as error:
+        raise NexusError(
+            f"settings.toml in the state folder is not TOML: {error}",
+            field="settings.toml",
+            remedy="mend the line that the message names",
+        ) from None
     except ValidationError as error:
         problems = [
             {

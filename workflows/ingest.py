@@ -6,7 +6,8 @@ is told). Each is an idempotent activity: delivered twice, it leaves what once l
 Cancelled, by the update ``cancel`` or by the engine's own request: the running step is stopped, later ones do not
 run, and nothing is taken back. What is left is consistent at every point: before ``store`` nothing has changed; after
 it the title is a title like any other, whose vector, if it is missing, the next run of the asset content_embeddings
-makes; and serving is told about it even then. Once ``publish`` has begun it is too late, and the update is refused.
+makes. The event goes out even then, and also when a later step fails for good, because what Postgres knows the lake
+and serving must hear of. Once ``publish`` has begun it is too late, and the update is refused.
 
 Does not belong here: anything that reaches out of the workflow (workflows.activities).
 """
@@ -17,7 +18,7 @@ import asyncio
 from typing import Literal, TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ApplicationError, is_cancelled_exception
+from temporalio.exceptions import ActivityError, ApplicationError, is_cancelled_exception
 
 with workflow.unsafe.imports_passed_through():  # pure data, and slow to build once per workflow run
     from pydantic import BaseModel
@@ -73,8 +74,8 @@ class IngestAnalyseRecommend:
             cancelled = is_cancelled_exception(error)
             is_untold = self._log.is_done(STORE) and not self._log.is_started(PUBLISH)
             self._log.close(StepState.CANCELLED if cancelled else StepState.FAILED, _reason(error))
-            if cancelled and is_untold:
-                await self._announce("stored", SimilarTitles(), Audience())
+            if is_untold:
+                await self._announce_stored()
             await workflow.wait_condition(workflow.all_handlers_finished)
             if cancelled and self._is_cancelling:
                 raise cancelled_by_update() from error
@@ -135,13 +136,18 @@ class IngestAnalyseRecommend:
         self._log.finish(step, _detail(answer))
         return answer
 
+    async def _announce_stored(self) -> None:
+        try:
+            await self._announce("stored", SimilarTitles(), Audience())
+        except ActivityError as error:  # what ended the operation is what its starter has to hear
+            workflow.logger.error("the title was stored, but not announced: %s", error.cause)
+
     async def _announce(self, state: Literal["ingested", "stored"], similar: SimilarTitles, audience: Audience) -> None:
         info = workflow.info()
         event = ContentEvent(
             operation_id=info.workflow_id,
             run_id=info.run_id,
             content_id=self._request.content_id,
-            title=self._request.title,
             state=state,
             similar=similar,
             audience=audience,

@@ -111,12 +111,11 @@ class Audience(Message):
 
 
 class ContentEvent(Message):
-    """What the Redis stream ``nexus:content-events`` carries in its field ``content``."""
+    """What an operation has to say about a title; the title's own facts are read when it is published."""
 
     operation_id: str
     run_id: str
     content_id: UUID
-    title: str
     state: Literal["ingested", "stored"]
     similar: SimilarTitles = SimilarTitles()
     audience: Audience = Audience()

@@ -38,7 +38,7 @@ LONGEST_RETRY_S = 5.0
 def activities(settings: Settings, pool: AsyncPool, client: redis.asyncio.Redis) -> Sequence[Callable[..., Any]]:
     """Every activity, with what it needs."""
     content = ContentActivities(pool, LazyEmbedder(settings.home / "models"))
-    publish = PublishActivities(client)
+    publish = PublishActivities(pool, client)
     registry = RegistryActivities(settings.home)
     return (content.store, content.embed, content.similar, content.audience, publish.publish, registry.change)
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from nexus.errors import NexusError
 
-_WIDTH = 34
+_WIDTH = 42
 
 
 def console(*, is_error: bool = False) -> Console:

@@ -90,13 +90,12 @@ def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, ba
         found = [_row(stream_id, values, field) for stream_id, values in entries]
         try:
             newest = position_of(found[-1]["stream_id"])
-            lake.write(table, _frame(table, found), mode="append", key=(app, newest), follows=position)
+            rows += lake.write(table, _frame(table, found), mode="append", key=(app, newest), follows=position).rows
         except NexusError as error:
             conflicts += 1
             if error.category is not Category.CONFLICT or error.field != "follows" or conflicts == _TRIES:
                 raise
             continue
-        rows += len(found)
 
 
 def _trim(client: Stream, stream: str, position: int) -> None:

@@ -7,6 +7,9 @@ Both engines get the same DataFrame code: no RDD, no DeltaTable API, no writer o
 from __future__ import annotations
 
 import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nexus.errors import NexusError, unavailable
@@ -34,7 +37,9 @@ class Engine:
     @staticmethod
     def _connect(url: str) -> SparkSession:
         from pyspark.errors import PySparkException
-        from pyspark.sql.connect.session import SparkSession as ConnectSession
+
+        with _named_main_module():
+            from pyspark.sql.connect.session import SparkSession as ConnectSession
 
         try:
             session = ConnectSession.builder.remote(url).create()
@@ -49,6 +54,25 @@ class Engine:
         if self._server is not None:
             self._server.stop()
             self._server = None
+
+
+@contextmanager
+def _named_main_module() -> Iterator[None]:
+    """Let pyspark's import see a program.
+
+    In a process that multiprocessing spawned (every Dagster run), ``__main__`` has neither file nor spec; pyspark 4.2 then
+    believes it runs doctests, looks for a Spark distribution, and calls ``sys.exit``. Remove when
+    ``pyspark.sql.connect.utils.check_dependencies`` no longer does that.
+    """
+    main = sys.modules["__main__"]
+    if main.__spec__ is not None or hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = sys.executable
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 def _no_engine(url: str, error: Exception) -> NexusError:

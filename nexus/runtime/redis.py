@@ -57,6 +57,8 @@ def command(data: Path, port: int, password: str) -> Command:
     words = (
         binary(), str(config), "--port", str(port), "--bind", "127.0.0.1", "--dir", str(data), "--save", "",
         "--appendonly", "yes", "--appendfsync", "always", "--loglevel", "notice",
+        # Its own title would overwrite the environment by which we find our processes.
+        "--set-proc-title", "no",
     )  # fmt: skip
     return Command(words, cwd=str(data))
 

@@ -43,31 +43,39 @@ class ProcessInfo:
     note: str
 
 
-def configuration(home: Home, names: Iterable[Part]) -> str:
-    """The text of supervisord.conf; commands and secrets stand in the parts' own files."""
-    interpreter, launcher = sys.executable, Path(__file__).with_name("launch.py")
+def configuration(home: Home, parts: Iterable[Part]) -> str:
+    """The text of supervisord.conf; commands and secrets stand in the parts' own files.
+
+    Its paths are relative to the state folder, where supervisord runs: supervisor expands some values once and some
+    twice, so that no escaping of a ``%`` in a folder's name is right for all.
+    """
+    root = home.root
+    socket = home.socket()
+    if socket.is_relative_to(root):
+        socket = socket.relative_to(root)
     user = "user=root\n" if os.geteuid() == 0 else ""
     text = f"""\
 [unix_http_server]
-file={_escape(home.socket())}
+file={_escape(socket)}
 chmod=0600
 
 [rpcinterface:supervisor]
 supervisor.rpcinterface_factory=supervisor.rpcinterface:make_main_rpcinterface
 
 [supervisord]
-logfile={_escape(home.log(NAME))}
+logfile={home.log(NAME).relative_to(root)}
 logfile_maxbytes=5MB
 logfile_backups=1
-pidfile={_escape(home.run / "supervisord.pid")}
-childlogdir={_escape(home.logs)}
+pidfile=run/supervisord.pid
+childlogdir=logs
 nodaemon=true
 silent=true
 minfds=1024
 minprocs=50
 {user}"""
-    for part in names:
-        words = (interpreter, "-I", "-S", str(launcher), str(_file(home, part.name)))
+    for part in parts:
+        file = _file(home, part.name).relative_to(root)
+        words = (sys.executable, "-I", "-S", str(Path(__file__).with_name("launch.py")), str(file))
         text += f"""
 [program:{part.name}]
 command={_escape(shlex.join(words))}
@@ -80,7 +88,7 @@ stopwaitsecs={part.stop_s}
 stopasgroup={str(part.is_group_stopped).lower()}
 killasgroup=true
 redirect_stderr=true
-stdout_logfile={_escape(home.log(part.name))}
+stdout_logfile={home.log(part.name).relative_to(root)}
 stdout_logfile_maxbytes=10MB
 stdout_logfile_backups=2
 """
@@ -125,7 +133,13 @@ class Supervisor:
         home = self._home
         (home.run / "supervisord.conf").write_text(configuration(home, parts))
         if self.pid() is not None:
-            self._reload()
+            try:
+                self._reload()
+            except xmlrpc.client.Fault as fault:
+                raise unavailable(
+                    f"the supervisor refused its configuration: {fault.faultString}",
+                    remedy="run bin/nexus down, then bin/nexus up",
+                ) from None
             return
         self.end_orphans()
         home.socket().unlink(missing_ok=True)
@@ -134,7 +148,7 @@ class Supervisor:
             child = subprocess.Popen(
                 words,
                 env=self._environment(),
-                cwd="/",
+                cwd=home.root,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,

@@ -14,6 +14,8 @@ export const when = (text) => (parsed(text) ? WHEN.format(parsed(text)) : "");
 export const count = (number) => COUNT.format(number);
 export const plural = (number, word) => `${count(number)} ${word}${number === 1 ? "" : "s"}`;
 export const figure = (number) => (Number.isFinite(number) ? number.toFixed(number >= 10 ? 1 : 3) : "not measured");
+/** Three digits that count: 4.2, 0.0123. */
+export const short = (number) => String(Number(number.toPrecision(3)));
 export const stars = (number) => `${Number(number)} of 5 stars`;
 
 /** "Matrix, The (1999)" is how catalogues sort; "The Matrix" is how people say it. */

@@ -25,6 +25,17 @@ async def send(client: httpx.AsyncClient, *events: dict[str, Any]) -> dict[str, 
     return response.json()
 
 
+async def caught_up(redis: Any) -> bool:
+    """Whether Postgres has every event of the stream."""
+    from nexus.events import STREAM
+    from serving.events.projector import GROUP
+
+    groups = {group["name"]: group for group in await redis.xinfo_groups(STREAM)}
+    newest = (await redis.xinfo_stream(STREAM))["last-generated-id"]
+    group = groups[GROUP.encode()]
+    return group["last-delivered-id"] == newest and group["pending"] == 0
+
+
 async def test_new_viewer__first_event__is_recommended_at_once_with_a_true_reason(world, serve) -> None:
     async with serve(world.settings) as client:
         unknown = await client.get(f"/v1/users/{world.viewer}/recommendations")
@@ -133,9 +144,8 @@ async def test_accepted_events__after_a_restart_with_an_empty_redis__come_back_f
     user = internal("user", parse(world.viewer))
     async with serve(world.settings) as client:
         await send(client, world.event("like"), world.event("hide", content=world.titles[3]))
-        projected = client.app.state.nexus.metrics.projected
         async with asyncio.timeout(20):
-            while projected._value.get() < 2:
+            while not await caught_up(client.app.state.nexus.redis):
                 await asyncio.sleep(0.02)
         await client.app.state.nexus.redis.delete(history_key(user), hidden_key(user), restored_key(user))
     async with serve(world.settings) as client:

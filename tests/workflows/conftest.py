@@ -149,7 +149,7 @@ def start_worker(
     @asynccontextmanager
     async def start(*, embedder: Embedder = embedder, child: Sequence[str] = ("false",)) -> AsyncIterator[None]:
         content = ContentActivities(pool, embedder)
-        publish, registry = PublishActivities(streams), RegistryActivities(platform.home, child)
+        publish, registry = PublishActivities(pool, streams), RegistryActivities(platform.home, child)
         registered = (content.store, content.embed, content.similar, content.audience, publish.publish, registry.change)
         async with worker.build(client, platform, registered):
             yield

@@ -106,14 +106,13 @@ async def test_activities__delivered_twice__leave_what_once_leaves(
     pool: AsyncPool, streams: redis.asyncio.Redis, embedder: TextEmbedder, a_request: IngestRequest
 ) -> None:
     environment = ActivityEnvironment()
-    content, publish = ContentActivities(pool, embedder), PublishActivities(streams)
+    content, publish = ContentActivities(pool, embedder), PublishActivities(pool, streams)
     key = ContentKey(content_id=a_request.content_id, operation_id="test-twice", run_id=str(a_request.content_id))
     near = NearestRequest(content_id=a_request.content_id, limit=3)
     event = ContentEvent(
         operation_id="test-twice",
         run_id=str(a_request.content_id),
         content_id=a_request.content_id,
-        title=a_request.title,
         state="ingested",
         occurred_at="2026-01-01T00:00:00Z",
     )

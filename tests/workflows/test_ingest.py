@@ -11,7 +11,7 @@ import pytest
 import redis.asyncio
 from temporalio.client import Client
 
-from nexus.db.content import find_content
+from nexus.db.content import ContentRecord, find_content
 from nexus.db.pool import AsyncPool
 from nexus.errors import Category, NexusError
 from nexus.events import CONTENT_STREAM
@@ -86,7 +86,8 @@ async def test_ingest__new_title__is_stored_and_finds_its_audience(
     assert record is not None
     assert record.title == "Starship Mutiny"
     (event,) = await _published(streams, a_request)
-    assert (event["operation_id"], event["state"]) == (operation_id, "ingested")
+    assert (event["operation"]["operation_id"], event["operation"]["state"]) == (operation_id, "ingested")
+    assert ContentRecord.model_validate({k: v for k, v in event.items() if k != "operation"}) == record
     assert heard == str(a_request.content_id)
 
 
@@ -159,7 +160,7 @@ async def test_cancel__while_embedding__stops_and_leaves_a_stored_title_that_ser
     }
     async with pool.connection() as connection:
         assert await find_content(connection, a_request.content_id) is not None
-    assert [event["state"] for event in await _published(streams, a_request)] == ["stored"]
+    assert [event["operation"]["state"] for event in await _published(streams, a_request)] == ["stored"]
     with pytest.raises(NexusError) as refused:
         await cancel_operation(client, operation_id)
     assert refused.value.category is Category.CONFLICT

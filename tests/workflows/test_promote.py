@@ -11,7 +11,7 @@ from temporalio.client import Client, WorkflowHandle
 
 from nexus import temporal_names
 from nexus.errors import Category, NexusError
-from nexus.settings import Settings
+from nexus.settings import ROOT, Settings
 from tests.workflows.conftest import StartWorker, until
 from training.bundle_format import read_pointer, write_pointer
 from workflows.client import approve, cancel_operation, describe_operation, run_promote, run_rollback
@@ -50,8 +50,7 @@ def with_approval(bundles: Settings) -> Settings:
 
 @pytest.fixture
 async def worker(bundles: Settings, start_worker: StartWorker) -> AsyncIterator[None]:
-    root = str(Path(temporal_names.__file__).resolve().parent.parent)
-    script = _CHILD.format(root=root, bundles=bundles.bundle_url)
+    script = _CHILD.format(root=str(ROOT), bundles=bundles.bundle_url)
     async with start_worker(child=(sys.executable, "-c", script)):
         yield
 

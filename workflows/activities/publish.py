@@ -1,7 +1,9 @@
 """The activity that tells the house about a title: one event in the Redis stream, one message to serving.
 
-The event goes out once for each run of an operation, however often the activity is delivered; the message is only
-a hint to look again, so a repeated one does no harm. Does not belong here: what listeners do with it.
+The event is the title as Postgres has it now (the fields of ContentRecord, which raw_nexus__titles takes into the
+lake) and, under ``operation``, what the operation found out. It goes out once for each run of an operation, however
+often the activity is delivered. The message is a hint to look again, so a repeated one does no harm.
+Does not belong here: what listeners do with it; trimming the stream (the drain does, after its commit).
 """
 
 from __future__ import annotations
@@ -10,21 +12,22 @@ import orjson
 import redis.asyncio
 from temporalio import activity
 
+from nexus.db.content import find_content
+from nexus.db.pool import AsyncPool, acquire
+from nexus.errors import not_found
 from nexus.events import CONTENT_STREAM, DEDUPLICATION_TTL_S
 from nexus.temporal_names import CONTENT_CHANNEL
 from workflows.activities import names
 from workflows.activities.edge import translated
 from workflows.messages import ContentEvent, Published
 
-KEPT_EVENTS = 100_000
-
-# KEYS: mark of the event, stream. ARGV: seconds the mark lives, body, length of the stream, channel, content id.
+# KEYS: mark of the event, stream. ARGV: seconds the mark lives, body, channel, content id.
 _SCRIPT = """
 local fresh = redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1])
 if fresh then
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[3], '*', 'content', ARGV[2])
+  redis.call('XADD', KEYS[2], '*', 'content', ARGV[2])
 end
-redis.call('PUBLISH', ARGV[4], ARGV[5])
+redis.call('PUBLISH', ARGV[3], ARGV[4])
 return fresh and 1 or 0
 """
 
@@ -32,23 +35,32 @@ return fresh and 1 or 0
 class PublishActivities:
     """Speaks to the stream and to serving."""
 
-    def __init__(self, client: redis.asyncio.Redis) -> None:
+    def __init__(self, pool: AsyncPool, client: redis.asyncio.Redis) -> None:
+        self._pool = pool
         self._redis = client
 
     @activity.defn(name=names.PUBLISH_CONTENT)
     @translated
     async def publish(self, event: ContentEvent) -> Published:
         """Append the event unless this run has done so, and tell serving to look."""
-        mark = f"nexus:content-event:{event.operation_id}:{event.run_id}:{event.state}"
-        body = orjson.dumps(event.model_dump(mode="json"))
-        answer = await self._redis.eval(  # type: ignore[misc]
+        async with acquire(self._pool) as connection:
+            record = await find_content(connection, event.content_id)
+        if record is None:
+            raise not_found(
+                "the title is gone from the database",
+                field="content_id",
+                value=event.content_id,
+                remedy="send the title again",
+            )
+        operation = event.model_dump(mode="json", exclude={"content_id"})
+        body = orjson.dumps(record.model_dump(mode="json") | {"operation": operation})
+        answer = await self._redis.eval(
             _SCRIPT,
             2,
-            mark,
+            f"nexus:content-event:{event.operation_id}:{event.run_id}:{event.state}",
             CONTENT_STREAM,
             str(DEDUPLICATION_TTL_S),
             body,
-            str(KEPT_EVENTS),
             CONTENT_CHANNEL,
             str(event.content_id),
         )

@@ -1,7 +1,7 @@
 // Titles as cards: a recommendation with its reason, and the small tile used in rows and grids.
 
 import { h } from "../dom.js";
-import { date, figure, meta, title } from "../format.js";
+import { date, meta, short, title } from "../format.js";
 import { to } from "../router.js";
 import { actions } from "./actions.js";
 import { palette, poster } from "./poster.js";
@@ -21,7 +21,7 @@ const score = (item, part) =>
         "div",
         { class: "score", title: "The model's score; the bar compares it within this list" },
         h("span", { class: "bar", "aria-hidden": "true", vars: { "--part": part.toFixed(3) } }),
-        h("span", { class: "number" }, h("span", { class: "hidden" }, "Score "), figure(item.score)),
+        h("span", { class: "number" }, `Score ${short(item.score)}`),
       )
     : null;
 

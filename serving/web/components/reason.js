@@ -1,7 +1,7 @@
 // Why a title is recommended: the sentence, its titles as links, and how much each one counted.
 
 import { h } from "../dom.js";
-import { title } from "../format.js";
+import { short, title } from "../format.js";
 import { to } from "../router.js";
 
 const because = (item) => (Array.isArray(item.reason?.because) ? item.reason.because.filter((one) => one?.content_id && one?.title) : []);
@@ -38,7 +38,7 @@ export function contributions(item, limit = 4) {
         {},
         link(one),
         h("span", { class: "bar", "aria-hidden": "true", vars: { "--part": String(Math.max(0, one.contribution) / most) } }),
-        h("span", { class: "number" }, `${one.contribution >= 0 ? "+" : "−"}${Math.abs(one.contribution).toFixed(2)}`),
+        h("span", { class: "number" }, `${one.contribution >= 0 ? "+" : "−"}${short(Math.abs(one.contribution))}`),
       ),
     ),
   );

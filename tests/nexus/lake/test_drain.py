@@ -1,0 +1,103 @@
+"""From stream to table exactly once, with a drain that dies at the worst moment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import redis
+
+from nexus.lake.drain import drain
+from nexus.lake.lake import Lake
+
+pytestmark = pytest.mark.integration
+
+TABLE = "raw_nexus__events"
+
+
+class KilledError(Exception):
+    """What a kill looks like from inside."""
+
+
+class DiesBeforeTrim:
+    """A client whose process dies when it is about to trim something committed."""
+
+    def __init__(self, client: Any) -> None:
+        self._client = client
+
+    def xrange(self, *args: Any, **named: Any) -> Any:
+        return self._client.xrange(*args, **named)
+
+    def xtrim(self, *_: Any, **__: Any) -> Any:
+        raise KilledError
+
+
+@pytest.fixture
+def client(redis_server: str) -> Any:
+    with redis.Redis.from_url(redis_server) as made:
+        made.delete("test:drain")
+        yield made
+
+
+def _run(lake: Lake, client: Any, batch: int = 10_000) -> int:
+    return drain(lake, client, stream="test:drain", field="event", table=TABLE, batch=batch).rows
+
+
+def _bodies(lake: Lake) -> list[str]:
+    return sorted(lake.read(TABLE).column("body").to_pylist())
+
+
+def test_drain__an_empty_stream__makes_an_empty_table(lake: Lake, client: Any) -> None:
+    assert _run(lake, client) == 0
+    assert _bodies(lake) == []
+
+
+def test_drain__killed_between_commit_and_trim__has_every_entry_once(lake: Lake, client: Any) -> None:
+    for number in range(5):
+        client.xadd("test:drain", {"event": f"e{number}"})
+    with pytest.raises(KilledError):
+        _run(lake, DiesBeforeTrim(client))
+    assert client.xlen("test:drain") == 5
+    client.xadd("test:drain", {"event": "e5"})
+    assert _run(lake, client) == 1
+    assert _bodies(lake) == [f"e{number}" for number in range(6)]
+    assert client.xlen("test:drain") == 0
+    assert _run(lake, client) == 0
+
+
+def test_drain__in_small_batches__takes_all_and_trims_only_what_is_committed(lake: Lake, client: Any) -> None:
+    for number in range(7):
+        client.xadd("test:drain", {"event": f"e{number}"})
+    assert _run(lake, client, batch=3) == 7
+    assert len(set(_bodies(lake))) == 7
+    assert client.xlen("test:drain") == 0
+
+
+def test_drain__another_drain_was_faster__goes_on_behind_it(lake: Lake, client: Any) -> None:
+    for number in range(4):
+        client.xadd("test:drain", {"event": f"e{number}"})
+
+    class Overtaken:
+        """Between reading and appending, another drain takes the same entries."""
+
+        is_first = True
+
+        def xrange(self, *args: Any, **named: Any) -> Any:
+            entries = client.xrange(*args, **named)
+            if self.is_first:
+                self.is_first = False
+                _run(lake, client, batch=2)
+            return entries
+
+        def xtrim(self, *args: Any, **named: Any) -> Any:
+            return client.xtrim(*args, **named)
+
+    assert _run(lake, Overtaken()) == 0
+    assert _bodies(lake) == ["e0", "e1", "e2", "e3"]
+
+
+def test_drain__an_entry_without_the_field_or_not_utf8__is_kept_as_it_is(lake: Lake, client: Any) -> None:
+    client.xadd("test:drain", {"other": "x"})
+    client.xadd("test:drain", {"event": b"\xff"})
+    assert _run(lake, client) == 2
+    assert _bodies(lake) == ["", "\\xff"]
