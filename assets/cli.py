@@ -6,11 +6,19 @@ Belongs here: the command. Does not belong here: launching and following a run (
 from __future__ import annotations
 
 import importlib
+from enum import StrEnum
 from typing import Annotated
 
 import typer
 
-from nexus.settings import load
+from nexus.settings import load, not_started
+
+
+class Job(StrEnum):
+    """What can be run; the names of assets.jobs, which this module does not load."""
+
+    PIPELINE = "pipeline"
+    EVENTS = "events"
 
 
 def register(app: typer.Typer) -> None:
@@ -21,13 +29,15 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    job: Annotated[str, typer.Option(help="pipeline: everything; events: only what the API received.")] = "pipeline",
+    job: Annotated[Job, typer.Option(help="pipeline: everything; events: only what the API received.")] = Job.PIPELINE,
 ) -> None:
     """Make everything anew from what is staged and what the API received; follow the run to its end."""
     from nexus.cli.output import Progress, console
     from nexus.cli.runs import run_job
 
     settings = load()
+    if settings.dagster.url is None:
+        raise not_started("dagster")
     out = console()
     with Progress(out) as progress:
         importlib.import_module("media.cli").stage_default(settings)

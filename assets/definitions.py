@@ -1,13 +1,15 @@
 """The root of the Dagster code location: finds assets, adds generated checks, jobs, schedules and resources.
 
 Belongs here: collecting. Does not belong here: an asset, a check, a rule. Every module under ``assets/raw``,
-``core``, ``marts``, ``features`` and ``models`` is found by itself.
+``core``, ``marts``, ``features`` and ``models`` is found by itself. A module whose asset takes ``context`` must not import
+annotations from ``__future__``: Dagster compares the annotation with the class.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
+import warnings
 from collections.abc import Iterator, Mapping
 from types import ModuleType
 from typing import Any
@@ -24,7 +26,11 @@ def asset_modules() -> Iterator[ModuleType]:
     for layer in LAYERS:
         package = importlib.import_module(f"assets.{layer}")
         for found in sorted(pkgutil.walk_packages(package.__path__, f"assets.{layer}."), key=lambda item: item.name):
-            yield importlib.import_module(found.name)
+            with warnings.catch_warnings():
+                # Backfill policies are beta in Dagster 1.13; the pin is exact, so the notice helps nobody.
+                warnings.simplefilter("ignore", dg.BetaWarning)
+                module = importlib.import_module(found.name)
+            yield module
 
 
 def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:

@@ -16,7 +16,7 @@ import numpy.typing as npt
 
 from features.definitions import CONTEXT_REFERENCES, VIEWER
 from features.schema import CONTEXT_FEATURES
-from features.store import feature_store, import_feast, quiet
+from features.store import feature_store, import_feast, quiet, release
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class ViewerFeatures:
     """
 
     def __init__(self, settings: Settings) -> None:
-        import_feast(without_torch=True)
+        import_feast()
         self._settings = settings
         self._store: FeatureStore | None = None
         self._lock = threading.Lock()
@@ -71,5 +71,6 @@ class ViewerFeatures:
                 store = feature_store(self._settings)
                 with quiet():
                     store.get_feature_view(VIEWER.name)
+                release(store)
                 self._store = store
             return self._store

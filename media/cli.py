@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nexus.settings import Settings, load
+from nexus.settings import Settings, load, not_started
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from media.sources.base import Source, Staged
     from media.sources.review import Review
 
+JOB = "pipeline"
 _MOST_REASONS = 10
 _NoRun = Annotated[bool, typer.Option("--no-run", help="Only stage the data; the next pipeline run takes it.")]
 
@@ -83,8 +84,10 @@ def _load(source: Source, is_staged_only: bool) -> None:
     if is_staged_only:
         out.print("staged; next: bin/nexus pipeline run")
         return
+    if settings.dagster.url is None:
+        raise not_started("dagster")
     with Progress(out) as progress:
-        outcome = run_job(settings, progress)
+        outcome = run_job(settings, progress, JOB)
     out.print(f"loaded and everything made anew after {outcome.seconds:.1f} s", style="bold")
     out.print("  next:  bin/nexus recommend movielens:1   bin/nexus models list")
 

@@ -20,13 +20,14 @@ from serving.content.router import router as content_router
 from serving.events.router import router as events_router
 from serving.health.router import router as health_router
 from serving.history.router import router as history_router
+from serving.limits import BodyLimit
 from serving.metrics import Metrics, Timed
 from serving.models.router import router as models_router
 from serving.operations.router import router as operations_router
 from serving.recommendations.router import router as recommendations_router
 from serving.reference.openapi import describe
 from serving.reference.router import router as reference_router
-from serving.responses import BodyLimit, SecurityHeaders
+from serving.responses import SecurityHeaders
 from serving.state import State
 from serving.viewers.router import router as viewers_router
 

@@ -129,14 +129,14 @@ def _remedy(first: dict[str, Any]) -> str:
     return f"send a value within the limits ({listed})" if listed else "see /docs for what is allowed here"
 
 
-async def _on_http_exception(_request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - the registration says so
+def http_problem(error: HTTPException, path: str | None = None) -> Response:
+    """The response for what HTTP itself refuses: path, method, size."""
     response = problem(
         error.status_code,
-        str(error.detail) if error.status_code not in {404, 405} else _ROUTE_DETAIL[error.status_code],
+        _ROUTE_DETAIL.get(error.status_code, str(error.detail)),
         kind=HTTPStatus(error.status_code).phrase.lower().replace(" ", "_"),
         field={404: "path", 405: "method", 413: "body"}.get(error.status_code),
-        value=_request.url.path if error.status_code == HTTPStatus.NOT_FOUND else None,
+        value=path if error.status_code == HTTPStatus.NOT_FOUND else None,
         remedy=_REMEDIES.get(error.status_code),
     )
     response.headers.update(error.headers or {})
@@ -144,6 +144,11 @@ async def _on_http_exception(_request: Request, error: Exception) -> Response:
 
 
 _ROUTE_DETAIL = {404: "there is nothing at this path", 405: "this path does not take this method"}
+
+
+async def _on_http_exception(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)  # noqa: S101 - the registration says so
+    return http_problem(error, request.url.path)
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:

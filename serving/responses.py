@@ -1,6 +1,6 @@
 """How answers leave: JSON by orjson, and security headers on every one of them.
 
-Belongs here: response classes and the outermost ASGI layer (headers, body size).
+Belongs here: response classes and the outermost ASGI layer (headers).
 Does not belong here: errors (problems), figures (metrics).
 """
 
@@ -9,8 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.exceptions import HTTPException
+from starlette.datastructures import MutableHeaders
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -59,35 +58,3 @@ class SecurityHeaders:
             await send(message)
 
         await self.app(scope, receive, with_headers)
-
-
-class BodyLimit:
-    """Refuses a request body over the limit, whether its length was announced or not."""
-
-    def __init__(self, app: ASGIApp, max_body_bytes: int) -> None:
-        self.app = app
-        self.max_body_bytes = max_body_bytes
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-        if scope["type"] != "http":
-            await self.app(scope, receive, send)
-            return
-        announced = Headers(scope=scope).get("content-length", "0")
-        taken = int(announced) if announced.isdecimal() else 0
-        if taken > self.max_body_bytes:
-            raise self._too_large()
-        seen = 0
-
-        async def counted() -> Message:
-            nonlocal seen
-            message = await receive()
-            seen += len(message.get("body", b""))
-            if seen > self.max_body_bytes:
-                raise self._too_large()
-            return message
-
-        await self.app(scope, counted, send)
-
-    def _too_large(self) -> HTTPException:
-        return HTTPException(413, detail=f"the body is larger than {self.max_body_bytes} bytes")

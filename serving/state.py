@@ -38,6 +38,8 @@ from serving.viewers.service import Directory
 from serving.viewers.store import Viewers
 
 MODEL_THREADS = 2
+STOP_TRIES = 20
+STOP_EACH_S = 0.25
 _LOG = logs.get(__name__)
 
 
@@ -110,9 +112,7 @@ class State:
 
     async def stop(self) -> None:
         """End the tasks and close what is open."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*map(_end, self._tasks))
         self.executor.shutdown(wait=False, cancel_futures=True)
         await self.redis.aclose()
         await self.database.pool.close(timeout=2.0)
@@ -129,3 +129,17 @@ async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:
         await work
     except Exception as error:  # logged, so that the log says why something is no longer fresh  # noqa: BLE001
         _LOG.error("background_task_died", task=name, exc_info=error)
+
+
+async def _end(task: asyncio.Task[None]) -> None:
+    """Cancel a task until it is over.
+
+    Once is not enough: before Python 3.12 ``asyncio.wait_for`` (psycopg waits with it) loses a cancellation that
+    comes together with the awaited result, and the task's loop would go on for ever.
+    """
+    for _ in range(STOP_TRIES):
+        task.cancel()
+        await asyncio.wait([task], timeout=STOP_EACH_S)
+        if task.done():
+            return
+    _LOG.error("background_task_does_not_stop", task=task.get_name())

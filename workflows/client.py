@@ -27,13 +27,13 @@ from temporalio.client import (
 )
 from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
 from temporalio.exceptions import ApplicationError, FailureError
-from temporalio.service import RPCError, RPCStatusCode
+from temporalio.service import RPCError
 
 from nexus import temporal_names as names
 from nexus.errors import Category, NexusError, not_found, unavailable
 from nexus.settings import Settings
 from training.bundle_format import read_pointer
-from workflows.connection import RPC_TIMEOUT, connect, translate, unknown_operation
+from workflows.connection import RPC_TIMEOUT, answering, connect, unknown_operation
 from workflows.errors import CANCELLED_TYPE, to_nexus_error
 from workflows.messages import (
     Acknowledged,
@@ -93,7 +93,7 @@ async def describe_operation(client: Client, operation_id: str) -> OperationStat
     if not operation_id.startswith(_KINDS):
         raise unknown_operation(operation_id)
     handle = client.get_workflow_handle(operation_id)
-    try:
+    with answering(operation_id):
         description = await handle.describe(rpc_timeout=RPC_TIMEOUT)
         pinned = client.get_workflow_handle(operation_id, run_id=description.run_id)
         state = _STATES[description.status or WorkflowExecutionStatus.RUNNING]
@@ -105,8 +105,6 @@ async def describe_operation(client: Client, operation_id: str) -> OperationStat
                 result = await pinned.result(follow_runs=False, rpc_timeout=RPC_TIMEOUT)
             except WorkflowFailureError as failure:
                 state, error = _failure(state, failure)
-    except RPCError as rpc_error:
-        raise translate(rpc_error, operation_id) from rpc_error
     return OperationStatus(
         operation_id=operation_id,
         state=state,
@@ -182,12 +180,11 @@ async def _run_promotion(settings: Settings, version: str, reason: str, *, actio
 async def _promotion_end(client: Client, workflow_id: str) -> dict[str, Any]:
     handle = client.get_workflow_handle(workflow_id, result_type=PromoteModelResult)
     try:
-        async with asyncio.timeout(PROMOTION_PATIENCE_S):
-            result = await handle.result()
+        with answering(workflow_id):
+            async with asyncio.timeout(PROMOTION_PATIENCE_S):
+                result = await handle.result()
     except WorkflowFailureError as failure:
         raise to_nexus_error(failure.cause) from failure
-    except RPCError as error:
-        raise translate(error, workflow_id) from error
     except TimeoutError as error:
         raise NexusError(
             "the promotion is still running",
@@ -200,7 +197,7 @@ async def _promotion_end(client: Client, workflow_id: str) -> dict[str, Any]:
 
 
 async def _start(client: Client, settings: Settings, workflow: str, request: Any, workflow_id: str) -> None:
-    try:
+    with answering(workflow_id):
         await client.start_workflow(
             workflow,
             request,
@@ -210,22 +207,21 @@ async def _start(client: Client, settings: Settings, workflow: str, request: Any
             id_reuse_policy=WorkflowIDReusePolicy.ALLOW_DUPLICATE,
             rpc_timeout=RPC_TIMEOUT,
         )
-    except RPCError as error:
-        raise translate(error, workflow_id) from error
 
 
 async def _update(client: Client, workflow_id: str, update: str, argument: Any) -> None:
     handle = client.get_workflow_handle(workflow_id)
     try:
-        await handle.execute_update(update, argument, result_type=Acknowledged, rpc_timeout=UPDATE_TIMEOUT)
+        with answering(workflow_id):
+            await handle.execute_update(update, argument, result_type=Acknowledged, rpc_timeout=UPDATE_TIMEOUT)
     except WorkflowUpdateFailedError as error:
         raise to_nexus_error(error.cause) from error
     except WorkflowUpdateRPCTimeoutOrCancelledError as error:
         raise unavailable("no worker answers", remedy="try again; see bin/nexus status, part worker") from error
-    except RPCError as error:
-        if error.status is RPCStatusCode.NOT_FOUND and await _exists(client, workflow_id):
+    except NexusError as error:
+        if error.category is Category.NOT_FOUND and await _exists(client, workflow_id):
             raise already_ended(workflow_id) from error
-        raise translate(error, workflow_id) from error
+        raise
 
 
 async def _exists(client: Client, workflow_id: str) -> bool:

@@ -6,6 +6,8 @@ Does not belong here: what is asked of a workflow (workflows.client).
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
@@ -43,9 +45,18 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
             connect_timeout=RPC_TIMEOUT,
         )
     except (RuntimeError, RPCError) as error:
-        raise unavailable(
-            "Temporal does not answer", remedy="look at bin/nexus status and bin/nexus logs temporal", address=address
-        ) from error
+        raise _away(error) from error
+
+
+@contextmanager
+def answering(operation_id: str) -> Iterator[None]:
+    """Within, what goes wrong between us and the server becomes a NexusError."""
+    try:
+        yield
+    except RPCError as error:
+        raise translate(error, operation_id) from error
+    except RuntimeError as error:  # what a lazy client raises when its first call finds no server
+        raise _away(error) from error
 
 
 def unknown_operation(operation_id: str) -> NexusError:
@@ -70,11 +81,19 @@ def translate(error: RPCError, operation_id: str) -> NexusError:
             remedy="send a shorter, plain id",
         )
     if error.status in _AWAY:
-        return unavailable("Temporal or its worker does not answer", remedy="try again; see bin/nexus status")
+        return _away(error)
     return NexusError(
         f"Temporal answered {error.status.name.lower()}",
         category=Category.INTERNAL,
         field="operation_id",
         value=operation_id,
         remedy="look at bin/nexus logs temporal and bin/nexus logs worker",
+    )
+
+
+def _away(error: Exception) -> NexusError:
+    return unavailable(
+        "Temporal does not answer",
+        remedy="try again; see bin/nexus status and bin/nexus logs temporal",
+        reason=str(error)[:200],
     )

@@ -8,10 +8,11 @@ from __future__ import annotations
 from datetime import UTC, datetime
 
 import dagster as dg
+import polars as pl
 
 from assets.resources import PlatformResource
 from assets.tables import OWNER
-from features import definitions, store
+from features import compute, definitions, store
 
 _TABLES = tuple(view.table for view in definitions.VIEWS)
 
@@ -21,13 +22,17 @@ def feast_online__recommender(platform: PlatformResource) -> dg.MaterializeResul
     """Apply the Feast repository, then materialise the newest values of viewers and titles into Redis."""
     settings, lake = platform.settings(), platform.lake()
     versions = {view.table: lake.version(view.table) for view in definitions.VIEWS}
-    rows = {
-        view.name: len(lake.read(view.table, columns=[view.key]).column(view.key).unique())
+    newest = {
+        view.name: compute.latest(pl.DataFrame(lake.read(view.table, version=versions[view.table])), view.key)
         for view in definitions.VIEWS
     }
     feast = store.feature_store(settings)
-    store.apply(feast, settings)
-    store.publish(feast, [name for name, count in rows.items() if count], now=datetime.now(UTC))
+    try:
+        store.apply(feast, settings)
+        store.publish(feast, newest, now=datetime.now(UTC))
+    finally:
+        store.release(feast)
+    rows = {name: frame.height for name, frame in newest.items()}
     return dg.MaterializeResult(
         metadata={
             "dagster/row_count": sum(rows.values()),

@@ -8,10 +8,10 @@ from __future__ import annotations
 import dagster as dg
 import polars as pl
 
+from assets.features.rebuild import rebuild
 from assets.resources import PlatformResource
-from assets.tables import described, result
+from assets.tables import described
 from features.examples import examples
-from nexus.lake.catalogue import declared
 
 _TABLE = "training_nexus__examples"
 _FROM = ("marts_nexus__interactions", "features_nexus__viewer", "features_nexus__title")
@@ -23,15 +23,9 @@ _FROM = ("marts_nexus__interactions", "features_nexus__viewer", "features_nexus_
 )
 def training_nexus__examples(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Join every interaction with what was known strictly before it."""
-    lake = platform.lake()
-    versions = {table: lake.version(table) for table in _FROM}
-    frames = [pl.DataFrame(lake.read(table, version=version)) for table, version in versions.items()]
-    rows = examples(*frames)
-    written = lake.write(_TABLE, rows.select(declared(_TABLE).schema.names), mode="overwrite")
-    counts = dict(rows.group_by("split").len().iter_rows())
-    return result(
-        lake,
-        _TABLE,
-        rows_written=written.rows,
-        more={"made_from": str(versions), **{f"rows_{split}": counts.get(split, 0) for split in sorted(counts)}},
-    )
+    return rebuild(platform, _TABLE, _FROM, examples, _splits)
+
+
+def _splits(rows: pl.DataFrame) -> dict[str, int]:
+    counted = dict(rows.group_by("split").len().iter_rows())
+    return {f"rows_{split}": counted.get(split, 0) for split in ("train", "validation", "test")}

@@ -87,7 +87,7 @@ def find(inbox: Path, load_id: str) -> Staged | None:
     """A load by id; None when it is not (wholly) there."""
     try:
         facts: dict[str, Any] = json.loads((inbox / load_id / _MANIFEST).read_text())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     facts["staged_at"] = datetime.fromisoformat(facts["staged_at"])
     return Staged(**facts, folder=inbox / load_id)

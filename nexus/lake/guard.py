@@ -37,6 +37,11 @@ def plain(kind: pa.DataType) -> pa.DataType:
     return kind
 
 
+def plain_table(frame: pa.Table) -> pa.Table:
+    """The frame with every column in its plain type."""
+    return frame.cast(pa.schema([pa.field(column.name, plain(column.type)) for column in frame.schema]))
+
+
 def conform(table: Table, frame: pa.Table) -> pa.Table:
     """The frame in exactly the declared shape (columns in the declared order), or one error that lists every fault.
 

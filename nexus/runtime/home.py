@@ -17,6 +17,7 @@ from nexus.errors import Category, NexusError
 
 # Linux allows 107 bytes for the path of a unix socket; room is left for the name that bind() uses first.
 _LONGEST_SOCKET = 90
+_SOCKET_NOTE = "socket-folder.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +71,7 @@ class Home:
         own = self.run / "supervisor.sock"
         if len(os.fsencode(own)) <= _LONGEST_SOCKET:
             return own
-        note = self.run / "socket-folder.json"
+        note = self.run / _SOCKET_NOTE
         known = read_json(note).get("folder")
         if known and Path(known).is_dir():
             return Path(known) / "s.sock"
@@ -79,6 +80,14 @@ class Home:
             folder = tempfile.mkdtemp(prefix="nexus-", dir="/tmp")
         write_json(note, {"folder": folder})
         return Path(folder) / "s.sock"
+
+    def remove_socket(self) -> None:
+        """Remove the socket, and the temporary folder if it had one."""
+        socket = self.socket()
+        socket.unlink(missing_ok=True)
+        if socket.parent != self.run:
+            socket.parent.rmdir()
+            (self.run / _SOCKET_NOTE).unlink(missing_ok=True)
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -112,7 +112,7 @@ class Orchestrator:
             seconds = time.monotonic() - began
             if reason is None:
                 self._watcher.is_ready(name, seconds, url)
-            else:
+            elif not self._is_cancelled.is_set():
                 self._watcher.failed(name, reason)
             done[name].set()
             return Started(name, seconds, reason)
@@ -177,8 +177,8 @@ class Orchestrator:
             self._stop_together(phase)
         self._supervisor.shutdown()
         self._supervisor.end_orphans()
-        for leftover in (self._home.socket(), self._home.run / "supervisord.pid"):
-            leftover.unlink(missing_ok=True)
+        self._home.remove_socket()
+        (self._home.run / "supervisord.pid").unlink(missing_ok=True)
         return count
 
     def _stop_together(self, names: set[str]) -> None:

@@ -6,6 +6,7 @@ Belongs here: look-ups through psutil and /proc. Does not belong here: what a pa
 from __future__ import annotations
 
 import os
+import signal
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -74,23 +75,20 @@ def _pss(pid: int) -> int | None:
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith("Pss:"))
 
 
-def end(processes: Iterable[psutil.Process], *, patience_s: float = 5.0) -> int:
+def end(processes: Iterable[psutil.Process], *, ask: int = signal.SIGTERM, patience_s: float = 5.0) -> int:
     """Ask processes to end, then make them; returns how many there were."""
     living = [process for process in processes if process.is_running()]
     for process in living:
-        _signal(process, is_hard=False)
+        _send(process, ask)
     _, stubborn = psutil.wait_procs(living, timeout=patience_s)
     for process in stubborn:
-        _signal(process, is_hard=True)
+        _send(process, signal.SIGKILL)
     psutil.wait_procs(stubborn, timeout=patience_s)
     return len(living)
 
 
-def _signal(process: psutil.Process, *, is_hard: bool) -> None:
+def _send(process: psutil.Process, number: int) -> None:
     try:
-        if is_hard:
-            process.kill()
-        else:
-            process.terminate()
+        process.send_signal(number)
     except psutil.Error:
         return

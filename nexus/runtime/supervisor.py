@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -177,8 +178,9 @@ class Supervisor:
     def end_orphans(self) -> int:
         """End processes of this home that no supervisor watches; returns how many."""
         found = processes.ours(self._home.root)
-        order = [name for name in found if name != "postgres"] + [name for name in found if name == "postgres"]
-        return sum(processes.end(found[name]) for name in order)
+        servers = [process for name, some in found.items() if name != "postgres" for process in some]
+        # Postgres waits for its clients when it is asked with TERM; with INT it sends them away.
+        return processes.end(servers) + processes.end(found.get("postgres", []), ask=signal.SIGINT)
 
     def _reload(self) -> None:
         """Make it know programs that were added to its configuration since it started."""

@@ -25,6 +25,7 @@ ContentType = Literal[
     "other",
 ]
 EARLIEST_YEAR = 1870
+_OPERATION = "ingest-7a6d2d0a-52a7-5c0f-9f5d-6f0b0f0c1d11-0c9d4e5f6a7b"
 YEARS_AHEAD = 5
 
 
@@ -84,7 +85,9 @@ class NewContent(BaseModel):
 class Started(BaseModel):
     """An operation that is under way."""
 
-    operation_id: str = Field(examples=["ingest-2f1a...-0c9d4e5f6a7b"])
+    model_config = ConfigDict(json_schema_extra={"examples": [{"operation_id": _OPERATION}]})
+
+    operation_id: str
 
 
 class StepLine(BaseModel):
@@ -107,6 +110,31 @@ class Failure(BaseModel):
 class OperationAnswer(BaseModel):
     """How an operation is doing."""
 
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "operation_id": _OPERATION,
+                    "state": "running",
+                    "steps": [
+                        {
+                            "name": "store",
+                            "state": "completed",
+                            "started_at": "2026-01-31T20:15:00Z",
+                            "finished_at": "2026-01-31T20:15:01Z",
+                            "detail": None,
+                        },
+                        {"name": "embed", "state": "running", "started_at": "2026-01-31T20:15:01Z"},
+                    ],
+                    "result": None,
+                    "error": None,
+                    "started_at": "2026-01-31T20:15:00Z",
+                    "finished_at": None,
+                }
+            ]
+        }
+    )
+
     operation_id: str
     state: Literal["running", "completed", "failed", "cancelled"]
     steps: list[StepLine]
@@ -118,6 +146,8 @@ class OperationAnswer(BaseModel):
 
 class CancelAnswer(BaseModel):
     """The wish to stop was taken."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"operation_id": _OPERATION, "state": "cancelling"}]})
 
     operation_id: str
     state: Literal["cancelling"] = "cancelling"

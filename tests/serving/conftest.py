@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -112,8 +112,15 @@ class World:
     def bundles(self) -> Path:
         return Path(self.settings.bundle_url)
 
-    def event(self, kind: str = "view", *, user: str | None = None, content: str | None = None, **more: Any) -> dict[str, Any]:
-        known = {"event_id": f"e-{uuid4()}", "type": kind, "user": user or self.viewer, "content": content or self.titles[0]}
+    def event(
+        self, kind: str = "view", *, user: str | None = None, content: str | None = None, **more: Any
+    ) -> dict[str, Any]:
+        known = {
+            "event_id": f"e-{uuid4()}",
+            "type": kind,
+            "user": user or self.viewer,
+            "content": content or self.titles[0],
+        }
         return known | more
 
 
@@ -218,3 +225,15 @@ def serve() -> Serve:
             yield client
 
     return running
+
+
+@pytest.fixture(scope="module")
+def shared(_filled: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One running app for tests that change nothing."""
+    from starlette.testclient import TestClient
+
+    from serving.app import create_app
+
+    serving = ServingSettings(bundle_url=str(tmp_path_factory.mktemp("bundles")))
+    with TestClient(create_app(_filled.settings.model_copy(update={"serving": serving}))) as client:
+        yield client

@@ -134,7 +134,9 @@ async def test_no_champion__viewer_with_history__gets_content_with_shares_that_a
         answer = await recommend(client, world.viewer, limit=5, explain=True)
     assert answer["source"] == "content"
     for item in answer["items"]:
-        assert sum(part["contribution"] for part in item["explanation"]["history"]) == pytest.approx(item["score"], abs=1e-4)
+        assert sum(part["contribution"] for part in item["explanation"]["history"]) == pytest.approx(
+            item["score"], abs=1e-4
+        )
 
 
 async def test_accepted_events__after_a_restart_with_an_empty_redis__come_back_from_postgres(world, serve) -> None:
@@ -145,7 +147,7 @@ async def test_accepted_events__after_a_restart_with_an_empty_redis__come_back_f
     async with serve(world.settings) as client:
         await send(client, world.event("like"), world.event("hide", content=world.titles[3]))
         async with asyncio.timeout(20):
-            while not await caught_up(client.app.state.nexus.redis):
+            while not await caught_up(client.app.state.nexus.redis):  # noqa: ASYNC110 - another part tells
                 await asyncio.sleep(0.02)
         await client.app.state.nexus.redis.delete(history_key(user), hidden_key(user), restored_key(user))
     async with serve(world.settings) as client:
@@ -166,10 +168,11 @@ async def test_swap__while_requests_run__none_fails_and_the_new_model_answers(wo
                 versions.append((await recommend(client, world.viewer, limit=5))["model_version"])
 
         tasks = [asyncio.create_task(ask()) for _ in range(4)]
-        for version in ("2", "3"):
-            await asyncio.to_thread(promote_version, world, version, tilt=float(version))
+        for version in ("1", "2", "3"):
+            if version != "1":
+                await asyncio.to_thread(promote_version, world, version, tilt=float(version))
             async with asyncio.timeout(20):
-                while not versions or versions[-1] != version:
+                while not versions or versions[-1] != version:  # noqa: ASYNC110 - the answers tell
                     await asyncio.sleep(0.01)
         stop.set()
         await asyncio.gather(*tasks)
@@ -208,9 +211,8 @@ async def test_broken_bundle__promoted__is_refused_and_the_old_model_stays(world
         ("/web/nothing.js", 404, "path"),
     ],
 )
-async def test_bad_request__any__is_a_problem_that_names_the_field(world, serve, path, status, field) -> None:
-    async with serve(world.settings) as client:
-        response = await client.get(path)
+def test_bad_request__any__is_a_problem_that_names_the_field(shared, path, status, field) -> None:
+    response = shared.get(path)
     assert response.status_code == status
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["status"] == status
@@ -229,15 +231,9 @@ async def test_bad_request__any__is_a_problem_that_names_the_field(world, serve,
         (b" " * 2_000_001, 413, "body"),
     ],
 )
-async def test_events_body__wrong_as_a_whole__is_one_problem(world, serve, body, status, field) -> None:
-    async with serve(world.settings) as client:
-        announced = await client.post("/v1/events", content=body)
-
-        async def chunks():
-            for start in range(0, len(body), 65_536):
-                yield body[start : start + 65_536]
-
-        streamed = await client.post("/v1/events", content=chunks())
+def test_events_body__wrong_as_a_whole__is_one_problem(shared, body, status, field) -> None:
+    announced = shared.post("/v1/events", content=body)
+    streamed = shared.post("/v1/events", content=(body[at : at + 65_536] for at in range(0, len(body), 65_536)))
     for response in (announced, streamed):
         assert (response.status_code, response.json()["field"]) == (status, field)
 
@@ -303,10 +299,9 @@ async def test_operations__start_ask_cancel__as_the_contract_says(world, serve) 
         ({"colour": "blue"}, "colour"),
     ],
 )
-async def test_new_content__wrong_field__is_named(world, serve, change, field) -> None:
+def test_new_content__wrong_field__is_named(shared, change, field) -> None:
     new = {"external_id": "srv:1", "title": "A title", "content_type": "movie"} | change
-    async with serve(world.settings) as client:
-        response = await client.post("/v1/content", json=new)
+    response = shared.post("/v1/content", json=new)
     assert (response.status_code, response.json()["field"]) == (422, field)
 
 

@@ -48,9 +48,9 @@ def viewer_id(name: str) -> uuid.UUID:
 
 
 @pytest.fixture(scope="session")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> TextEmbedder:
-    """The real sentence model, made once a session."""
-    return TextEmbedder.load(tmp_path_factory.mktemp("models"))
+def embedder(settings: Settings) -> TextEmbedder:
+    """The real sentence model, made once a session, where worker processes find it too."""
+    return TextEmbedder.load(settings.home / "models")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import sys
 from collections.abc import Awaitable, Callable
@@ -126,6 +127,12 @@ CASES: dict[str, Callable[[Client], Awaitable[WorkflowHandle]]] = {
 }
 
 
+def _impersonal(history: str) -> str:
+    """Without the names and paths of the machine that it was recorded on; none of them matters to a replay."""
+    without_host = re.sub(r'("identity": )"[^"]*"', r'\1"recording"', history)
+    return re.sub(r'("stackTrace": )"(?:[^"\\]|\\.)*"', r'\1""', without_host)
+
+
 async def main() -> None:
     FOLDER.mkdir(exist_ok=True)
     server = shutil.which("temporal", path=os.path.dirname(sys.executable))  # noqa: PTH120 no symlink is followed
@@ -148,7 +155,7 @@ async def main() -> None:
             with contextlib.suppress(WorkflowFailureError):
                 await handle.result()
             history = await handle.fetch_history()
-            (FOLDER / f"{name}.json").write_text(history.to_json() + "\n")
+            (FOLDER / f"{name}.json").write_text(_impersonal(history.to_json()) + "\n")
 
 
 if __name__ == "__main__":

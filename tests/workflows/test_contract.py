@@ -33,7 +33,7 @@ ID = UUID("00000000-0000-4000-8000-000000000001")
 
 
 def test_worker__activities__are_exactly_those_that_have_names(tmp_path: Path) -> None:
-    nothing: Any = SimpleNamespace()
+    nothing: Any = SimpleNamespace(register_script=lambda script: script)
     registered = worker.activities(Settings(home=tmp_path), nothing, nothing)
     assert {activity._Definition.must_from_callable(one).name for one in registered} == names.ALL
 

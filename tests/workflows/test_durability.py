@@ -68,11 +68,11 @@ async def _polls(client: Client, queue: str) -> bool:
     return bool(answer.pollers)
 
 
+@pytest.mark.usefixtures("embedder")
 async def test_worker__killed_in_the_middle_of_a_step__another_one_completes_and_stops_when_told(
-    client: Client, platform: Settings, embedder: TextEmbedder, a_request: IngestRequest, tmp_path: Path
+    client: Client, platform: Settings, a_request: IngestRequest, tmp_path: Path
 ) -> None:
     log = tmp_path / "worker.log"
-    (platform.home / "models").mkdir(exist_ok=True)
     with connect(platform, "owner") as locker:
         async with _worker_process(platform, log) as first:
             locker.execute("begin; lock table nexus_ai.embeddings in access exclusive mode")
@@ -93,7 +93,6 @@ async def test_worker__killed_in_the_middle_of_a_step__another_one_completes_and
             assert await _polls(client, platform.temporal.task_queue)
             second.send_signal(signal.SIGTERM)
             assert await asyncio.to_thread(second.wait, 15) == 0
-    assert embedder is not None
     assert b"Traceback" not in log.read_bytes()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 import orjson
@@ -18,7 +19,8 @@ from nexus.events import CONTENT_STREAM
 from nexus.settings import Settings
 from nexus.temporal_names import CONTENT_CHANNEL, PROGRESS_QUERY
 from tests.workflows.conftest import SPACE, StartWorker, until, viewer_id
-from workflows.client import cancel_operation, describe_operation, start_ingest
+from workflows import client as operations
+from workflows.client import cancel_operation, connect, describe_operation, start_ingest
 from workflows.messages import IngestRequest, OperationStatus, Progress
 
 pytestmark = pytest.mark.integration
@@ -180,3 +182,26 @@ async def test_operation__unknown_id__is_not_found(client: Client, operation_id:
             await call(client, operation_id)
         assert missing.value.category is Category.NOT_FOUND
         assert missing.value.field == "operation_id"
+
+
+@pytest.mark.parametrize("lazy", [True, False])
+async def test_operation__engine_away__is_unavailable(platform: Settings, a_request: IngestRequest, lazy: bool) -> None:
+    nobody = platform.temporal.model_copy(update={"address": "127.0.0.1:9"})
+    away = platform.model_copy(update={"temporal": nobody})
+    with pytest.raises(NexusError) as refused:
+        await start_ingest(await connect(away, lazy=lazy), away, a_request)
+    assert refused.value.category is Category.UNAVAILABLE
+    with pytest.raises(NexusError) as unset:
+        await connect(platform.model_copy(update={"temporal": nobody.model_copy(update={"address": None})}))
+    assert unset.value.field == "temporal.url"
+
+
+async def test_cancel__no_worker__is_unavailable_and_the_operation_goes_on(
+    client: Client, platform: Settings, a_request: IngestRequest, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(operations, "UPDATE_TIMEOUT", timedelta(seconds=0.5))
+    operation_id = await start_ingest(client, platform, a_request)
+    with pytest.raises(NexusError) as refused:
+        await cancel_operation(client, operation_id)
+    assert refused.value.category is Category.UNAVAILABLE
+    assert (await describe_operation(client, operation_id)).state == "running"

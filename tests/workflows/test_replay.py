@@ -8,7 +8,7 @@ import pytest
 from temporalio import workflow
 from temporalio.client import WorkflowHistory
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.worker import Replayer
+from temporalio.worker import Replayer, UnsandboxedWorkflowRunner
 from temporalio.workflow import NondeterminismError
 
 from nexus import temporal_names
@@ -57,6 +57,10 @@ class StoresTwice:
 
 async def test_replay__changed_workflow__is_caught() -> None:
     (path,) = [path for path in HISTORIES if path.stem == "ingest-completed"]
-    replayer = Replayer(workflows=[StoresTwice], data_converter=pydantic_data_converter)
+    replayer = Replayer(
+        workflows=[StoresTwice],
+        data_converter=pydantic_data_converter,
+        workflow_runner=UnsandboxedWorkflowRunner(),  # the sandbox would import this test module
+    )
     with pytest.raises(NondeterminismError):
         await replayer.replay_workflow(_history(path))

@@ -37,7 +37,7 @@ class PublishActivities:
 
     def __init__(self, pool: AsyncPool, client: redis.asyncio.Redis) -> None:
         self._pool = pool
-        self._redis = client
+        self._append = client.register_script(_SCRIPT)
 
     @activity.defn(name=names.PUBLISH_CONTENT)
     @translated
@@ -54,14 +54,9 @@ class PublishActivities:
             )
         operation = event.model_dump(mode="json", exclude={"content_id"})
         body = orjson.dumps(record.model_dump(mode="json") | {"operation": operation})
-        answer = await self._redis.eval(
-            _SCRIPT,
-            2,
-            f"nexus:content-event:{event.operation_id}:{event.run_id}:{event.state}",
-            CONTENT_STREAM,
-            str(DEDUPLICATION_TTL_S),
-            body,
-            CONTENT_CHANNEL,
-            str(event.content_id),
+        mark = f"nexus:content-event:{event.operation_id}:{event.run_id}:{event.state}"
+        answer = await self._append(
+            keys=[mark, CONTENT_STREAM],
+            args=[DEDUPLICATION_TTL_S, body, CONTENT_CHANNEL, str(event.content_id)],
         )
         return Published(is_new=bool(answer))

@@ -148,9 +148,11 @@ def test_online__after_materialising__gives_each_viewers_newest_values(platform)
 
 @pytest.mark.usefixtures("run")
 def test_registry__after_applying__has_the_versioned_service(platform):
-    from features.store import feature_store
+    from features.store import feature_store, release
 
-    service = feature_store(platform).get_feature_service("recommender_v1")
+    store = feature_store(platform)
+    service = store.get_feature_service("recommender_v1")
+    release(store)
     assert {view.name for view in service.feature_view_projections} == {"viewer_stats", "title_stats"}
 
 

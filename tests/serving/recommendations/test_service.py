@@ -1,0 +1,125 @@
+"""Falling through the ladder when parts fail."""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from nexus.errors import not_found, unavailable
+from serving.content.catalogue import Catalogue, Title
+from serving.content.vectors import Vectors
+from serving.metrics import Metrics
+from serving.recommendations import service
+from serving.recommendations.context import Context
+from serving.recommendations.library import Library
+from serving.viewers.viewer import Viewer
+
+pytestmark = pytest.mark.unit
+USER = UUID(int=1)
+NAMES = [str(UUID(int=number)) for number in range(100, 110)]
+
+
+class Broken:
+    """A champion that fails in the way it is told to."""
+
+    vocabulary = ("", *NAMES)
+    version = "1"
+    history_length = 5
+
+    def __init__(self, failure: Exception | None) -> None:
+        from types import SimpleNamespace
+
+        self.index = {name: place for place, name in enumerate(self.vocabulary) if place}
+        self.manifest = SimpleNamespace(context_features=("a",))
+        self._failure = failure
+
+    def score(self, *_: object) -> object:
+        if self._failure is not None:
+            raise self._failure
+        raise AssertionError("not reached")
+
+
+class Readers:
+    def __init__(self, outcome: Viewer | Exception) -> None:
+        self._outcome = outcome
+
+    async def read(self, _: object) -> Viewer:
+        if isinstance(self._outcome, Exception):
+            raise self._outcome
+        return self._outcome
+
+
+def seen(name: str) -> dict:
+    return {"event_id": "e", "type": "view", "content_id": name, "value": None, "at_ms": 0}
+
+
+def build(viewer, *, champion=None, vectors=True) -> tuple[service.Recommendations, ThreadPoolExecutor]:
+    matrix = np.random.default_rng(1).normal(size=(10, 4)).astype(np.float32)
+    titles = Catalogue(Title(name, name, popularity_score=1.0) for name in NAMES)
+    held = Library(titles, Vectors(NAMES, matrix) if vectors else Vectors(), champion)
+    executor = ThreadPoolExecutor(1)
+    return service.Recommendations(lambda: held, Readers(viewer), Context(), executor, Metrics()), executor
+
+
+@pytest.mark.parametrize(
+    ("viewer", "champion", "vectors", "source"),
+    [
+        (Viewer(USER, [seen(NAMES[0])]), Broken(RuntimeError("onnx")), True, "content"),
+        (Viewer(USER, [seen(NAMES[0])]), Broken(ValueError("shape")), False, "popular"),
+        (Viewer(USER, [seen(NAMES[0])]), None, True, "content"),
+        (Viewer(USER, [seen("unknown")]), Broken(None), True, "popular"),
+        (Viewer(USER), Broken(None), True, "popular"),
+        (unavailable("redis", remedy="wait"), Broken(None), True, "popular"),
+    ],
+)
+async def test_recommend__a_part_fails__the_next_rung_answers(viewer, champion, vectors, source) -> None:
+    recommendations, executor = build(viewer, champion=champion, vectors=vectors)
+    answer = await recommendations.recommend(USER, 5, explain=False)
+    executor.shutdown()
+    assert answer["source"] == source
+    assert len(answer["items"]) == 5
+    assert NAMES[0] not in {item["content_id"] for item in answer["items"]} or not isinstance(viewer, Viewer) or not viewer.entries or source == "popular" and viewer.entries[0]["content_id"] == "unknown"
+
+
+async def test_recommend__champion_hangs__content_answers_in_time(monkeypatch) -> None:
+    import threading
+
+    release = threading.Event()
+    champion = Broken(None)
+    champion.score = lambda *_: release.wait(10)  # type: ignore[method-assign]
+    monkeypatch.setattr(service, "CHAMPION_WITHIN_S", 0.05)
+    recommendations, executor = build(Viewer(USER, [seen(NAMES[0])]), champion=champion)
+    executor._max_workers = 2
+    async with asyncio.timeout(5):
+        answer = await recommendations.recommend(USER, 5, explain=False)
+    release.set()
+    executor.shutdown()
+    assert answer["source"] == "content"
+
+
+async def test_recommend__unknown_viewer__is_not_hidden_by_the_ladder() -> None:
+    recommendations, executor = build(not_found("no such viewer", field="user", value="x", remedy="y"))
+    with pytest.raises(Exception, match="no such viewer"):
+        await recommendations.recommend(USER, 5, explain=False)
+    executor.shutdown()
+
+
+async def test_context__reader_late_or_broken__is_neutral() -> None:
+    async def late(_: UUID) -> dict[str, float]:
+        await asyncio.Event().wait()
+        return {}
+
+    async def broken(_: UUID) -> dict[str, float]:
+        raise OSError("away")
+
+    async def fine(_: UUID) -> dict[str, float]:
+        return {"b": 2.0}
+
+    assert await Context(late).of(USER, ("a", "b")) == [0.0, 0.0]
+    assert await Context(broken).of(USER, ("a",)) == [0.0]
+    assert await Context(fine).of(USER, ("a", "b")) == [0.0, 2.0]
+    assert await Context().of(USER, ("a",)) == [0.0]
