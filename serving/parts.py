@@ -24,6 +24,7 @@ from nexus.settings import Settings
 
 PAUSE_S = 0.5
 """After a failure, how long nobody tries again: a dead server must not cost every request its time-out."""
+LATE_IN_A_ROW = 3
 AWAY: tuple[type[BaseException], ...] = (
     RedisError,
     psycopg.Error,
@@ -40,6 +41,7 @@ class Part:
         self.remedy = remedy
         self.is_up: bool | None = None
         self._again_at = 0.0
+        self._late = 0
 
     @asynccontextmanager
     async def asking(self, within_s: float) -> AsyncIterator[None]:
@@ -59,9 +61,15 @@ class Part:
             self.is_up = not is_unavailable(error)
             raise
         except AWAY as error:
-            self.is_up, self._again_at = False, monotonic() + PAUSE_S
+            self._failed(is_late=isinstance(error, TimeoutError))
             raise self.away(type(error).__name__) from error
-        self.is_up, self._again_at = True, 0.0
+        self.is_up, self._again_at, self._late = True, 0.0, 0
+
+    def _failed(self, *, is_late: bool) -> None:
+        """One late answer may be our own haste; several in a row, or a refused connection, are not."""
+        self._late += 1
+        if not is_late or self._late >= LATE_IN_A_ROW:
+            self.is_up, self._again_at = False, monotonic() + PAUSE_S
 
     def away(self, cause: str) -> NexusError:
         """The error that says so."""

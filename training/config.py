@@ -7,6 +7,7 @@ installations (nexus.settings), code that uses the values.
 from __future__ import annotations
 
 import hashlib
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -19,7 +20,7 @@ class RecommenderConfig(BaseModel):
     width: int = Field(128, gt=0, description="neighbours kept per title and channel; twice as many are kept in all")
     ease_lambda: float = Field(300.0, gt=0)
     folds: int = Field(5, ge=2, description="viewers are learned from with tables counted on the other folds")
-    positions: int = Field(15, gt=0, description="newest titles of each viewer that are training targets")
+    positions: int = Field(30, gt=0, description="newest titles of each viewer that are training targets")
     earliest: int = Field(5, gt=0, description="titles before the first target of a viewer")
     factors: int = Field(32, gt=0, description="factors of each title, from a truncated SVD of the interactions")
     dimension: int = Field(32, gt=0, description="width of the encoder")
@@ -31,7 +32,7 @@ class RecommenderConfig(BaseModel):
     mixture_lr: float = Field(1e-2, gt=0, description="learning rate of the global weights of channels and positions")
     attention_lr: float = Field(1e-3, gt=0, description="learning rate of the encoder")
     weight_decay: float = Field(1e-2, ge=0)
-    focus: float = Field(1e-3, ge=0, description="targets much less probable than this hardly count in the loss")
+    max_change: float = Field(1.0, gt=0, description="the encoder may change the logarithm of a weight by so much")
 
     def fingerprint(self) -> str:
         """Equal for equal values."""

@@ -23,7 +23,7 @@ from nexus.runtime.supervisor import Supervisor
 from nexus.settings import Settings
 
 READY_S, EXTERNAL_S = 180.0, 10.0
-_POLL_S = 0.1
+_POLL_S, _LONGEST_POLL_S = 0.05, 0.4
 _CRASHES = 4
 
 
@@ -136,6 +136,7 @@ class Orchestrator:
         """Ask until it answers; give up when it keeps dying or time is over."""
         deadline = time.monotonic() + patience_s
         pids: set[int] = set()
+        pause_s = _POLL_S
         while not self._is_cancelled.is_set():
             try:
                 part.probe()
@@ -152,7 +153,8 @@ class Orchestrator:
                     raise _StoppedError(f"it keeps ending: {self._last_words(part.name)}")
             if time.monotonic() > deadline:
                 raise _StoppedError(f"no answer after {patience_s:.0f} s: {said}")
-            self._is_cancelled.wait(_POLL_S)
+            self._is_cancelled.wait(pause_s)
+            pause_s = min(pause_s * 1.3, _LONGEST_POLL_S)
         raise _StoppedError("interrupted")
 
     def _last_words(self, name: str) -> str:

@@ -20,8 +20,9 @@ from nexus.runtime.probes import NotReadyError, http
 
 REQUEST_TAG = "nexus/request"
 PATIENCE_S = 60.0
-_POLL_S = 0.5
-_LAUNCHES = 3
+_POLL_S, _ANSWER_S = 0.5, 30.0
+_LAUNCHES = 4
+_RETRY_TAG = "dagster/will_retry"
 _IN_PROGRESS = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 _DONE = {"SUCCESS", "FAILURE", "CANCELED"}
 
@@ -29,7 +30,7 @@ _JOBS = "{repositoriesOrError{... on RepositoryConnection{nodes{name location{na
 _RUNS = (
     "query($filter:RunsFilter,$limit:Int){runsOrError(filter:$filter,limit:$limit){... on Runs{results{runId status}}}}"
 )
-_RUN = "query($id:ID!){runOrError(runId:$id){... on Run{status jobName executionPlan{steps{key}}}}}"
+_RUN = "query($id:ID!){runOrError(runId:$id){... on Run{status tags{key value} executionPlan{steps{key}}}}}"
 _LAUNCH = """mutation($params:ExecutionParams!){launchRun(executionParams:$params){
   __typename ... on LaunchRunSuccess{run{runId}} ... on PythonError{message}
   ... on RunConfigValidationInvalid{errors{message}} ... on PipelineNotFoundError{message}}}"""
@@ -61,6 +62,7 @@ class Outcome:
     status: str
     seconds: float
     reason: str | None = None
+    is_retried: bool = False
 
     @property
     def is_success(self) -> bool:
@@ -92,12 +94,13 @@ class Pipeline:
         self._url = url
         self._home = home
 
-    def _ask(self, query: str, **variables: Any) -> Any:
+    def _ask(self, query: str, *, patience_s: float = PATIENCE_S, **variables: Any) -> Any:
+        """Ask GraphQL; asked again for a while when there is no answer, so only for what may be said twice."""
         body = {"query": query, "variables": variables}
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + patience_s
         while True:
             try:
-                said = http(f"{self._url}/graphql", method="POST", json=body).json()
+                said = http(f"{self._url}/graphql", body=body, timeout_s=_ANSWER_S)
                 break
             except NotReadyError as error:
                 if time.monotonic() > deadline:
@@ -133,7 +136,7 @@ class Pipeline:
             "runConfigData": {},
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in marks.items()]},
         }
-        said = self._ask(_LAUNCH, params=params)["launchRun"]
+        said = self._ask(_LAUNCH, patience_s=0, params=params)["launchRun"]
         if said["__typename"] != "LaunchRunSuccess":
             reason = said.get("message") or "; ".join(error["message"] for error in said.get("errors", []))
             raise unavailable(
@@ -190,19 +193,31 @@ class Pipeline:
             on_launch: Told the run's id, and whether it was under way already.
         """
         self.clear_dead()
+        run_id: str | None = None
         for _ in range(_LAUNCHES):
-            under_way = self.in_progress(job)
-            run_id = under_way[0] if under_way else self.launch(job)
-            on_launch(run_id, bool(under_way))
+            under_way = self._successor(job, run_id)
+            run_id = under_way or self.launch(job)
+            on_launch(run_id, under_way is not None)
             outcome = self.follow(run_id, on_step)
-            if outcome is not None:
+            if outcome is None:
+                self.cancel([run_id])
+                run_id = None
+            elif not outcome.is_retried:
                 return outcome
-            self.cancel([run_id])
         raise NexusError(
             f"the process of the run was killed {_LAUNCHES} times",
             category=Category.UNAVAILABLE,
             remedy="see bin/nexus logs dagster-code; is there enough memory?",
         )
+
+    def _successor(self, job: str, failed: str | None) -> str | None:
+        """The run under way; after a run that Dagster tries again by itself, the one that it starts."""
+        deadline = time.monotonic() + (PATIENCE_S if failed else 0)
+        while True:
+            under_way = self.in_progress(job)
+            if under_way or time.monotonic() >= deadline:
+                return under_way[0] if under_way else None
+            time.sleep(_POLL_S)
 
     def follow(self, run_id: str, on_step: Callable[[Step], None]) -> Outcome | None:
         """Watch a run until it ends; None when its process is gone without a word."""
@@ -215,7 +230,9 @@ class Pipeline:
             for step in self._news(run_id, progress):
                 on_step(step)
             if run.get("status") in _DONE:
-                return Outcome(run_id, run["status"], time.monotonic() - began, progress.reason)
+                tags = {tag["key"]: tag["value"] for tag in run.get("tags", [])}
+                is_retried = run["status"] == "FAILURE" and tags.get(_RETRY_TAG) == "true"
+                return Outcome(run_id, run["status"], time.monotonic() - began, progress.reason, is_retried)
             missed = missed + 1 if self._is_dead(progress) else 0
             if missed * _POLL_S > 5:
                 return None

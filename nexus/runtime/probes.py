@@ -6,7 +6,11 @@ Does not belong here: when to ask and how long to wait (orchestrator.py, status.
 
 from __future__ import annotations
 
+import http.client as http_client
+import json
 import socket
+import urllib.error
+import urllib.request
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,17 +23,31 @@ class NotReadyError(Exception):
     """The service does not answer, or says that it is not well; the text says how."""
 
 
-def http(url: str, *, method: str = "GET", json: Any = None) -> Any:
-    """A request to one of our own servers: no proxy, short patience, NotReadyError for any failure."""
-    import httpx
+def http(url: str, *, body: Any = None, timeout_s: float = TIMEOUT_S) -> Any:
+    """A request to one of our own servers and its JSON answer: no proxy, short patience, NotReadyError for any failure.
 
+    The standard library's client: a tenth of the processor time that httpx takes for its first request, and ``up`` asks
+    hundreds of times on the very cores that its parts need to start.
+
+    Args:
+        url: Where to.
+        body: Sent as JSON, by POST; None: GET.
+        timeout_s: How long to wait for a word.
+    """
+    data = None if body is None else json.dumps(body).encode()
+    headers = {"Content-Type": "application/json"} if data else {}
+    request = urllib.request.Request(url, data, headers)  # noqa: S310 - our own servers, or a person's URL
     try:
-        answer = httpx.request(method, url, json=json, timeout=TIMEOUT_S, trust_env=False)
-    except httpx.HTTPError as error:
-        raise NotReadyError(f"{url}: {type(error).__name__}") from None
-    if answer.status_code >= httpx.codes.BAD_REQUEST:
-        raise NotReadyError(f"{url} answered {answer.status_code}")
-    return answer
+        with urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request, timeout=timeout_s) as answer:
+            said = answer.read()
+    except urllib.error.HTTPError as error:
+        raise NotReadyError(f"{url} answered {error.code}") from None
+    except (OSError, http_client.HTTPException, ValueError) as error:
+        raise NotReadyError(f"{url}: {getattr(error, 'reason', None) or type(error).__name__}") from None
+    try:
+        return json.loads(said)
+    except ValueError:
+        return None
 
 
 def ask_http(url: str) -> None:
@@ -91,7 +109,7 @@ def ask_grpc_health(address: str, service: str) -> None:
 def ask_dagster_daemon(url: str) -> None:
     """Every required daemon has a fresh heartbeat."""
     query = "{instance{daemonHealth{allDaemonStatuses{daemonType required healthy}}}}"
-    body = http(f"{url}/graphql", method="POST", json={"query": query}).json()
+    body = http(f"{url}/graphql", body={"query": query})
     try:
         statuses = body["data"]["instance"]["daemonHealth"]["allDaemonStatuses"]
     except (KeyError, TypeError):
@@ -104,6 +122,6 @@ def ask_dagster_daemon(url: str) -> None:
 def ask_pollers(url: str, namespace: str, queue: str, is_mine: Callable[[str], bool]) -> None:
     """Our worker polls the task queue, says Temporal."""
     base = f"{url}/api/v1/namespaces/{namespace}/task-queues/{queue}"
-    pollers = http(f"{base}?taskQueueType=TASK_QUEUE_TYPE_WORKFLOW").json().get("pollers", [])
+    pollers = (http(f"{base}?taskQueueType=TASK_QUEUE_TYPE_WORKFLOW") or {}).get("pollers", [])
     if not any(is_mine(str(poller.get("identity", ""))) for poller in pollers):
         raise NotReadyError(f"nobody polls the task queue {queue}")

@@ -20,7 +20,7 @@ from serving.parts import Database, Part, is_unavailable
 from serving.viewers.memory import Memory
 from serving.viewers.viewer import Entry, Viewer, from_entries, from_members, hidden_by, merge
 
-REDIS_WITHIN_S = 0.25
+REDIS_WITHIN_S = 0.5
 POSTGRES_WITHIN_S = 0.75
 WHOLE_HISTORY = 100_000
 _LOG = logs.get(__name__)

@@ -83,7 +83,7 @@ def signal(entry: Entry) -> float:
 
 
 def from_members(members: Sequence[bytes]) -> list[Entry]:
-    """Entries of a sorted set's members; one that is damaged is left out and logged."""
+    """Entries of a sorted set's members, newest first; one that is damaged is left out and logged."""
     try:
         entries: list[Entry] = orjson.loads(b"[" + b",".join(members) + b"]")
     except orjson.JSONDecodeError:
@@ -93,6 +93,7 @@ def from_members(members: Sequence[bytes]) -> list[Entry]:
                 entries.append(orjson.loads(member))
             except orjson.JSONDecodeError:
                 _LOG.warning("history_member_damaged", length=len(member))
+    entries.sort(key=_order, reverse=True)
     return entries
 
 
@@ -116,13 +117,18 @@ def merge(*sources: Iterable[Entry]) -> list[Entry]:
     for source in sources:
         for entry in source:
             by_event.setdefault(entry["event_id"], entry)
-    return sorted(by_event.values(), key=lambda entry: entry["at_ms"], reverse=True)
+    return sorted(by_event.values(), key=_order, reverse=True)
+
+
+def _order(entry: Entry) -> tuple[int, str]:
+    """The order that the model was trained on: by time, then by event id (many sources know seconds only)."""
+    return entry["at_ms"], entry["event_id"]
 
 
 def hidden_by(entries: Iterable[Entry]) -> frozenset[str]:
     """Titles that are hidden after all these entries."""
     last: dict[str, str] = {}
-    for entry in sorted(entries, key=lambda entry: entry["at_ms"]):
+    for entry in sorted(entries, key=_order):
         if entry["type"] in {EventType.HIDE, EventType.UNHIDE}:
             last[entry["content_id"]] = entry["type"]
     return frozenset(content_id for content_id, kind in last.items() if kind == EventType.HIDE)

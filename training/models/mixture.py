@@ -83,6 +83,7 @@ class AttentionWeigher(nn.Module):
         self.of_position = nn.Parameter(torch.randn(length + 1, dimension) * 0.02)
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(dimension, config.heads, config.dropout) for _ in range(config.layers))
+        self.max_change = config.max_change
         self.last = nn.Linear(dimension, channels)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -123,8 +124,7 @@ class AttentionWeigher(nn.Module):
         mask = ((keep - 1.0) * 1e4)[:, None, None]
         for block in self.blocks:
             tokens = block(tokens, mask)
-        added: Tensor = self.last(tokens[:, 1:])
-        return added
+        return self.max_change * torch.tanh(self.last(tokens[:, 1:]) / self.max_change)
 
 
 class AdditiveScorer(nn.Module):

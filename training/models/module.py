@@ -44,12 +44,12 @@ class MixtureModule(pl.LightningModule):
         self._losses: list[float] = []
 
     def loss(self, batch: Batch) -> Tensor:
-        """Cross entropy over all unseen titles, flattened for targets below ``focus``."""
+        """Cross entropy over all unseen titles."""
         weights = self.weigher(batch["items"], batch["values"], batch["ages_days"], batch["context"])
         static = self.weigher.static_weight()
         hit = (weights * batch["hit"]).sum((1, 2)) + static * batch["prior_hit"]
         unseen = (weights * batch["unseen"]).sum((1, 2)) + static * batch["prior_unseen"]
-        return -torch.log(hit / (unseen + 1e-9) + self.config.focus + 1e-9).mean()
+        return (torch.log(unseen + 1e-9) - torch.log(hit + 1e-9)).mean()
 
     def training_step(self, batch: Batch, batch_index: int) -> Tensor:  # noqa: ARG002
         """One batch."""

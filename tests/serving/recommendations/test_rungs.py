@@ -43,7 +43,7 @@ class FakeChampion:
         self._weight = sign * np.random.default_rng(3).uniform(0.1, 1, (21, 21)).astype(np.float32)
         self._static = static
 
-    def score(self, items, values, ages_days, context) -> Scored:
+    def score(self, items, values, ages_days, _context) -> Scored:
         self.asked.append(list(items))
         assert len(items) == len(values) == len(ages_days) <= self.history_length
         assert min(ages_days) >= 0
@@ -115,7 +115,9 @@ def test_champion__any_viewer__scores_descend_and_contributions_add_up(viewer) -
 
 def test_champion__long_history__newest_titles_at_the_right_each_once() -> None:
     champion = FakeChampion()
-    seen = [entry(name, at_ms=NOW_MS - place) for place, name in enumerate([*IN_MODEL[:3], IN_MODEL[0], *IN_MODEL[3:9]])]
+    seen = [
+        entry(name, at_ms=NOW_MS - place) for place, name in enumerate([*IN_MODEL[:3], IN_MODEL[0], *IN_MODEL[3:9]])
+    ]
     rungs.champion_rung(library(champion), Viewer(USER, seen), [], 3, NOW_MS)
     assert champion.asked == [[5, 4, 3, 2, 1]]
 
@@ -147,6 +149,8 @@ def test_reason__several_contributions__at_most_three_positive_greatest_first() 
     assert [one["contribution"] for one in said["because"]] == [0.5, 0.3, 0.2]
 
 
-@pytest.mark.parametrize(("names", "text"), [([], ""), (["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")])
+@pytest.mark.parametrize(
+    ("names", "text"), [([], ""), (["A"], "A"), (["A", "B"], "A and B"), (["A", "B", "C"], "A, B and C")]
+)
 def test_joined__names__reads_as_a_sentence(names, text) -> None:
     assert joined(names) == text

@@ -1,0 +1,62 @@
+"""Whatever a client sends, the API answers as its OpenAPI description says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+pytestmark = pytest.mark.slow
+
+CASES_PER_ROUTE = 25
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
+
+
+def send(client: Any, case: schemathesis.Case) -> Any:
+    """One generated request through the running app."""
+    words = case.as_transport_kwargs(base_url="http://testserver")
+    if "data" in words:
+        data = words.pop("data")
+        words["content"] = data if isinstance(data, bytes | str) else str(data)
+    known = {name: words[name] for name in ("method", "url", "params", "headers", "json", "content") if name in words}
+    return client.request(**known)
+
+
+def test_every_route__generated_requests__conform(shared) -> None:
+    schema = schemathesis.openapi.from_dict(shared.get("/openapi.json").json())
+    asked = 0
+    for operation in schema.get_all_operations():
+        found = operation.ok()
+
+        @given(case=found.as_strategy() | found.as_strategy(generation_mode=schemathesis.GenerationMode.NEGATIVE))
+        @settings(
+            max_examples=CASES_PER_ROUTE,
+            deadline=None,
+            database=None,
+            derandomize=True,
+            phases=[Phase.generate],
+            suppress_health_check=list(HealthCheck),
+        )
+        def holds(case: schemathesis.Case) -> None:
+            nonlocal asked
+            asked += 1
+            case.validate_response(send(shared, case), checks=CHECKS)
+
+        holds()
+    assert asked > 200
+
+
+@given(body=st.binary(max_size=300))
+@settings(max_examples=60, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+def test_events__any_bytes__never_a_server_error(shared, body) -> None:
+    response = shared.post("/v1/events", content=body)
+    assert response.status_code in {202, 422}

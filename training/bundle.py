@@ -1,0 +1,86 @@
+"""Publishing: a registered version becomes a folder that serving reads.
+
+Belongs here: making the files (from an export), fetching them from the registry, checking, moving them into place.
+Does not belong here: their form (training.bundle_format), aliases and the pointer's order (training.registry).
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from nexus.errors import NexusError
+from nexus.settings import Settings
+from training.bundle_format import (
+    MANIFEST_FILE,
+    MODEL_FILE,
+    VOCABULARY_FILE,
+    Bundle,
+    Manifest,
+    bundle_folder,
+    damaged,
+    read_bundle,
+    sha256,
+    write_atomically,
+)
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+ARTIFACTS = "bundle"
+
+
+def assemble(folder: Path, manifest: Manifest, vocabulary: Sequence[str]) -> Bundle:
+    """Write vocabulary and manifest beside the ONNX file that already lies in the folder."""
+    write_atomically(folder / VOCABULARY_FILE, list(vocabulary))
+    files = {name: sha256(folder / name) for name in (MODEL_FILE, VOCABULARY_FILE)}
+    complete = manifest.model_copy(update={"files": files, "titles": len(vocabulary) - 1})
+    write_atomically(folder / MANIFEST_FILE, complete.model_dump(mode="json"))
+    return read_bundle(folder)
+
+
+def publish(settings: Settings, registry: MlflowClient, version: str) -> Bundle:
+    """Fetch a version from the registry, verify it, and put it where serving looks; a good copy there is kept.
+
+    The folder appears whole: it is filled under another name and renamed.
+    """
+    target = bundle_folder(settings.bundle_url, version)
+    if (target / MANIFEST_FILE).exists():
+        try:
+            return read_bundle(target)
+        except NexusError:
+            shutil.rmtree(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{version}-") as temporary:
+        folder = Path(temporary) / "bundle"
+        _fetch(settings, registry, version, folder)
+        if target.exists():
+            shutil.rmtree(target)
+        folder.rename(target)
+    return read_bundle(target)
+
+
+def _fetch(settings: Settings, registry: MlflowClient, version: str, folder: Path) -> None:
+    from mlflow.artifacts import download_artifacts
+    from mlflow.exceptions import MlflowException
+
+    name = settings.mlflow.model_name
+    run_id = registry.get_model_version(name, version).run_id
+    model = folder.parent / "model"
+    try:
+        download_artifacts(
+            run_id=run_id, artifact_path=ARTIFACTS, dst_path=str(folder.parent), tracking_uri=settings.mlflow.url
+        )
+        download_artifacts(
+            artifact_uri=f"models:/{name}/{version}", dst_path=str(model), tracking_uri=settings.mlflow.url
+        )
+    except (MlflowException, OSError) as error:
+        raise damaged(folder / MODEL_FILE, f"the registry did not give its files ({type(error).__name__})") from error
+    shutil.move(str(model / MODEL_FILE), folder / MODEL_FILE)
+    manifest = json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
+    write_atomically(folder / MANIFEST_FILE, manifest | {"version": version})
+    read_bundle(folder)

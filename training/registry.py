@@ -1,0 +1,166 @@
+"""The registry of models: what is registered, and which version is champion.
+
+Belongs here: aliases and their changes, over the MLflow client. Does not belong here: the files that are served
+(training.bundle), the decision (training.gate), runs (training.tracking).
+
+Aliases: ``challenger`` (newest candidate), ``champion`` (served), ``previous`` (served before it). Every change is a series
+of steps that ends with the pointer; a crash in between is repaired by asking for the same change again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from nexus import logs
+from nexus.errors import Category, NexusError, not_found, unavailable
+from nexus.settings import Settings, not_started
+from training import bundle
+from training.bundle_format import read_pointer, write_pointer
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities.model_registry import ModelVersion
+
+CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
+METRICS_TAG = "metrics"
+ROLLED_BACK_TAG = "rolled_back_at"
+
+
+def client(settings: Settings) -> MlflowClient:
+    """A client of the tracking server."""
+    if settings.mlflow.url is None:
+        raise not_started("mlflow")
+    os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    import mlflow
+    from mlflow.exceptions import MlflowException
+
+    mlflow.set_tracking_uri(settings.mlflow.url)
+    mlflow.set_registry_uri(settings.mlflow.url)
+    found = mlflow.MlflowClient(settings.mlflow.url, registry_uri=settings.mlflow.url)
+    try:
+        found.search_registered_models(max_results=1)
+    except MlflowException as error:
+        raise unavailable(
+            "the model registry does not answer",
+            remedy="run bin/nexus status; bin/nexus logs mlflow says why",
+            field="mlflow.url",
+            cause=str(error)[:200],
+        ) from error
+    return found
+
+
+def list_models(settings: Settings) -> list[dict[str, Any]]:
+    """Every registered version, newest first: version, aliases, metrics, data_hash, created_at."""
+    registry, name = client(settings), settings.mlflow.model_name
+    aliases: dict[str, list[str]] = {}
+    for alias, version in _aliases(registry, name).items():
+        aliases.setdefault(version, []).append(alias)
+    return [describe(found, aliases.get(str(found.version), [])) for found in versions(registry, name)]
+
+
+def describe(found: ModelVersion, aliases: list[str]) -> dict[str, Any]:
+    """A version as plain data."""
+    tags = found.tags
+    return {
+        "version": str(found.version),
+        "aliases": sorted(aliases),
+        "metrics": json.loads(tags.get(METRICS_TAG, "{}")),
+        "data_hash": tags.get("data_hash"),
+        "created_at": datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(),
+        "kind": tags.get("kind"),
+        "gate": tags.get("gate"),
+    }
+
+
+def versions(registry: MlflowClient, name: str) -> list[ModelVersion]:
+    """Every version of a model, newest first."""
+    found = registry.search_model_versions(f"name='{name}'", max_results=1000)
+    return sorted(found, key=lambda one: -int(one.version))
+
+
+def aliased(registry: MlflowClient, name: str, alias: str) -> str | None:
+    """The version that has this alias."""
+    return _aliases(registry, name).get(alias)
+
+
+def promote(settings: Settings, version: str) -> None:
+    """Make a version champion; what was champion becomes previous.
+
+    Raises:
+        NexusError: ``not_found`` for an unknown version, ``unavailable`` when the registry is away.
+    """
+    registry, name = client(settings), settings.mlflow.model_name
+    require(registry, name, version)
+    bundle.publish(settings, registry, version)
+    current = aliased(registry, name, CHAMPION)
+    if current not in (None, version):
+        registry.set_registered_model_alias(name, PREVIOUS, current)
+    registry.set_registered_model_alias(name, CHAMPION, version)
+    if aliased(registry, name, CHALLENGER) == version:
+        registry.delete_registered_model_alias(name, CHALLENGER)
+    if aliased(registry, name, PREVIOUS) == version:
+        registry.delete_registered_model_alias(name, PREVIOUS)
+    write_pointer(settings.bundle_url, version)
+    logs.get(__name__).info("model_promoted", model=name, version=version, previous=current)
+
+
+def rollback(settings: Settings) -> str:
+    """Serve the previous version again; the champion keeps no alias and is marked, so that no gate promotes it again.
+
+    Returns:
+        The version that is served now.
+
+    Raises:
+        NexusError: ``not_found`` when no previous version is known.
+    """
+    registry, name = client(settings), settings.mlflow.model_name
+    target, served = aliased(registry, name, PREVIOUS), read_pointer(settings.bundle_url)
+    if target is None or target == served:
+        raise not_found(
+            "no previous champion is known",
+            field="previous",
+            value=served,
+            remedy="promote a version by its number: bin/nexus models list, bin/nexus models promote VERSION",
+        )
+    bundle.publish(settings, registry, target)
+    if served is not None:
+        registry.set_model_version_tag(name, served, ROLLED_BACK_TAG, datetime.now(UTC).isoformat(timespec="seconds"))
+    registry.set_registered_model_alias(name, CHAMPION, target)
+    write_pointer(settings.bundle_url, target)
+    registry.delete_registered_model_alias(name, PREVIOUS)
+    logs.get(__name__).info("model_rolled_back", model=name, version=target, instead_of=served)
+    return target
+
+
+def require(registry: MlflowClient, name: str, version: str) -> ModelVersion:
+    """The version, or an error that names it."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return registry.get_model_version(name, version)
+    except MlflowException as error:
+        if error.error_code in ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE"):
+            raise not_found(
+                f"model {name} has no such version",
+                field="version",
+                value=version,
+                remedy="take one from bin/nexus models list",
+            ) from None
+        raise NexusError(
+            "the model registry refused to answer", category=Category.UNAVAILABLE, cause=str(error)[:200]
+        ) from error
+
+
+def _aliases(registry: MlflowClient, name: str) -> dict[str, str]:
+    from mlflow.exceptions import MlflowException
+
+    try:
+        return {alias: str(version) for alias, version in registry.get_registered_model(name).aliases.items()}
+    except MlflowException as error:
+        if error.error_code == "RESOURCE_DOES_NOT_EXIST":
+            return {}
+        raise
