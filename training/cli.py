@@ -10,13 +10,11 @@ import asyncio
 import importlib
 import json
 import sys
-from collections.abc import Callable
-from functools import wraps
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from nexus.errors import NexusError, not_found
+from nexus.errors import not_found
 from nexus.settings import load
 
 SHOWN = ("ndcg_10", "hr_10", "validation_ndcg_10", "coverage_10")
@@ -25,29 +23,11 @@ SHOWN = ("ndcg_10", "hr_10", "validation_ndcg_10", "coverage_10")
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     group = typer.Typer(help="Trained models: list, inspect, promote, roll back.", no_args_is_help=True)
-    group.command("list", epilog="Examples:  bin/nexus models list  |  bin/nexus models list --json")(shown(list_))
-    group.command("show", epilog="Example:  bin/nexus models show 3")(shown(show))
-    group.command("promote", epilog="Example:  bin/nexus models promote 3 --reason 'better on new titles'")(
-        shown(promote)
-    )
-    group.command("rollback", epilog="Example:  bin/nexus models rollback --reason 'odd lists'")(shown(rollback))
+    group.command("list", epilog="Examples:  bin/nexus models list  |  bin/nexus models list --json")(list_)
+    group.command("show", epilog="Example:  bin/nexus models show 3")(show)
+    group.command("promote", epilog="Example:  bin/nexus models promote 3 --reason 'better on new titles'")(promote)
+    group.command("rollback", epilog="Example:  bin/nexus models rollback --reason 'odd lists'")(rollback)
     app.add_typer(group, name="models")
-
-
-def shown(command: Callable[..., None]) -> Callable[..., None]:
-    """Errors as three short lines instead of a traceback."""
-
-    @wraps(command)
-    def run(*arguments: Any, **options: Any) -> None:
-        try:
-            command(*arguments, **options)
-        except NexusError as error:
-            from nexus.cli.output import show_error
-
-            show_error(error)
-            raise typer.Exit(1) from None
-
-    return run
 
 
 def list_(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
@@ -86,7 +66,9 @@ def show(version: Annotated[str, typer.Argument(help="Number, or champion, chall
         raise not_found("no such model", field="version", value=version, remedy="take one from bin/nexus models list")
     out, model = console(), models[0]
     record = record_of(settings, model["version"])
-    out.print(f"model {model['version']}  {', '.join(model['aliases'])}  ({model['kind']}, {model['created_at'][:19]}Z)")
+    out.print(
+        f"model {model['version']}  {', '.join(model['aliases'])}  ({model['kind']}, {model['created_at'][:19]}Z)"
+    )
     out.print(f"{'held-out titles':<18}" + "".join(f"{name:>20}" for name in SHOWN))
     for name, figures in sorted(record["metrics"].items(), key=lambda item: -item[1]["ndcg_10"]):
         mark = "*" if name == model["kind"] else " "
@@ -103,7 +85,9 @@ def promote(
     _change("run_promote", version, reason)
 
 
-def rollback(reason: Annotated[str, typer.Option(help="Why; kept with the workflow.")] = "asked for by a person") -> None:
+def rollback(
+    reason: Annotated[str, typer.Option(help="Why; kept with the workflow.")] = "asked for by a person",
+) -> None:
     """Serve the previous model again."""
     _change("run_rollback", reason)
 

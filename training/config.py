@@ -20,7 +20,7 @@ class RecommenderConfig(BaseModel):
     width: int = Field(128, gt=0, description="neighbours kept per title and channel; twice as many are kept in all")
     ease_lambda: float = Field(300.0, gt=0)
     folds: int = Field(5, ge=2, description="viewers are learned from with tables counted on the other folds")
-    positions: int = Field(30, gt=0, description="newest titles of each viewer that are training targets")
+    positions: int = Field(20, gt=0, description="newest titles of each viewer that are training targets")
     earliest: int = Field(5, gt=0, description="titles before the first target of a viewer")
     factors: int = Field(32, gt=0, description="factors of each title, from a truncated SVD of the interactions")
     dimension: int = Field(32, gt=0, description="width of the encoder")
@@ -28,11 +28,12 @@ class RecommenderConfig(BaseModel):
     layers: int = Field(1, gt=0)
     dropout: float = Field(0.3, ge=0, lt=1)
     batch_size: int = Field(256, gt=0)
-    epochs: int = Field(8, gt=0)
+    mixture_epochs: int = Field(6, gt=0, description="epochs of the global weights, without the encoder")
+    attention_epochs: int = Field(3, gt=0, description="epochs of the encoder on top of them")
     mixture_lr: float = Field(1e-2, gt=0, description="learning rate of the global weights of channels and positions")
     attention_lr: float = Field(1e-3, gt=0, description="learning rate of the encoder")
     weight_decay: float = Field(1e-2, ge=0)
-    max_change: float = Field(1.0, gt=0, description="the encoder may change the logarithm of a weight by so much")
+    max_change: float = Field(0.5, gt=0, description="the encoder may change the logarithm of a weight by so much")
 
     def fingerprint(self) -> str:
         """Equal for equal values."""
@@ -42,5 +43,13 @@ class RecommenderConfig(BaseModel):
 def debug() -> RecommenderConfig:
     """A recipe that trains in seconds, for tests."""
     return RecommenderConfig(
-        history_length=8, width=8, folds=2, positions=4, earliest=2, factors=4, dimension=8, epochs=3, batch_size=32
+        history_length=8,
+        width=8,
+        folds=2,
+        positions=4,
+        earliest=2,
+        factors=4,
+        dimension=8,
+        attention_epochs=2,
+        batch_size=32,
     )

@@ -139,7 +139,9 @@ def build(
     return Dataset(
         vocabulary=("", *vocabulary),
         viewers=tuple(ordered["user_id"].unique(maintain_order=True)),
-        histories=tuple(_history(rows, context_features) for rows in ordered.partition_by("user_id", maintain_order=True)),
+        histories=tuple(
+            _history(rows, context_features) for rows in ordered.partition_by("user_id", maintain_order=True)
+        ),
         years=np.array([np.nan, *(_year(facts, key) for key in vocabulary)], dtype=np.float32),
         genres=((), *(tuple(facts.get(key, (None, None))[1] or ()) for key in vocabulary)),
         context_features=tuple(context_features),
@@ -172,7 +174,10 @@ def _ordered(interactions: pl.DataFrame, context_features: Sequence[str]) -> pl.
 def _history(rows: pl.DataFrame, context_features: Sequence[str]) -> History:
     context = rows.select(context_features).to_numpy() if context_features else np.zeros((len(rows), 0))
     return History(
-        rows["item"].to_numpy(), rows["value"].to_numpy(), rows["at_s"].to_numpy(), np.asarray(context, dtype=np.float32)
+        rows["item"].to_numpy(),
+        rows["value"].to_numpy(),
+        rows["at_s"].to_numpy(),
+        np.asarray(context, dtype=np.float32),
     )
 
 

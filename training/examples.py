@@ -70,13 +70,13 @@ def cross_fitted(
     fold_of = np.random.default_rng(seed).permutation(len(histories)) % config.folds
     sequences = [history.items for history in histories]
     folds = [np.flatnonzero(fold_of == fold) for fold in range(config.folds)]
-    counted = [neighbours.count([sequences[v] for v in fold], size) for fold in folds]
+    counted = [neighbours.count([sequences[int(v)] for v in fold], size) for fold in folds]
     made: list[Examples] = []
     for number, fold in enumerate(folds):
         rest = [part for other, part in enumerate(counted) if other != number]
-        others = [sequences[v] for v in np.flatnonzero(fold_of != number)]
+        others = [sequences[int(v)] for v in np.flatnonzero(fold_of != number)]
         tables = neighbours.build(_sum(rest), others, content, width=config.width, ease_lambda=config.ease_lambda)
-        made += list(_of_viewers([histories[v] for v in fold], tables, config))
+        made += list(_of_viewers([histories[int(v)] for v in fold], tables, config))
     return Examples(*(np.concatenate([getattr(part, f.name) for part in made]) for f in fields(Examples)))
 
 

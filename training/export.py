@@ -67,7 +67,7 @@ def scorer_of(fitted: Neural | Fitted, history_length: int) -> AdditiveScorer:
         index, near = Tables((table,), np.ones(len(fitted.source), np.float32), ("floor",)).packed(FLOOR_WIDTH)
         static = fitted.static
         weigher = RecencyWeigher(torch.from_numpy(fitted.source), history_length, fitted.last, fitted.decay)
-    packed = torch.from_numpy(index.astype(np.int32)), torch.from_numpy(near)
+    packed = torch.from_numpy(index.astype(np.int32)), torch.from_numpy(near).half()
     return AdditiveScorer(weigher, *packed, torch.from_numpy(np.asarray(static, dtype=np.float32))).eval()
 
 
@@ -153,7 +153,10 @@ def real_inputs(dataset: Dataset, histories: Sequence[History], history_length: 
 def _checks(dataset: Dataset, length: int, seed: int) -> list[Inputs]:
     whole = list(dataset.histories[:8])
     edge = [whole[0].until(1), whole[0].until(0)]
-    return [random_inputs(dataset, 3, length, seed + 1), *(real_inputs(dataset, part, length) for part in (whole, edge))]
+    return [
+        random_inputs(dataset, 3, length, seed + 1),
+        *(real_inputs(dataset, part, length) for part in (whole, edge)),
+    ]
 
 
 def session(path: Path) -> Any:

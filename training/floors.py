@@ -82,15 +82,18 @@ def choose(name: str, dataset: Dataset, split: Split) -> Choice:
     tried = [(fitted, evaluate(fitted, split, size)) for fitted in _candidates(name, split.histories, size, None)]
     best, outcome = max(tried, key=lambda pair: float(pair[1].ndcg_10.mean()))
 
-    def fit(histories: Sequence[History]) -> Fitted:
-        return next(_candidates(name, histories, size, best.config))
+    def refit(histories: Sequence[History]) -> Fitted:
+        return fit(name, best.config, histories, size)
 
-    return Choice(name, best.config, outcome, fit, tried=len(tried))
+    return Choice(name, best.config, outcome, refit, tried=len(tried))
 
 
-def _candidates(
-    name: str, histories: Sequence[History], size: int, only: dict[str, float] | None
-) -> Iterator[Fitted]:
+def fit(name: str, config: dict[str, float], histories: Sequence[History], size: int) -> Fitted:
+    """A floor with settled settings."""
+    return next(_candidates(name, histories, size, config))
+
+
+def _candidates(name: str, histories: Sequence[History], size: int, only: dict[str, float] | None) -> Iterator[Fitted]:
     sequences = [history.items for history in histories]
     counts = np.bincount(np.concatenate(sequences), minlength=size).astype(np.float32)
     if name == "popularity":
@@ -111,9 +114,7 @@ def _ease(sequences: Sequence[np.ndarray], size: int, only: dict[str, float] | N
             yield Fitted("ease", config, static=nothing, source=ones, last=last, decay=decay, ease=ease)
 
 
-def _transitions(
-    sequences: Sequence[np.ndarray], counts: Floats, only: dict[str, float] | None
-) -> Iterator[Fitted]:
+def _transitions(sequences: Sequence[np.ndarray], counts: Floats, only: dict[str, float] | None) -> Iterator[Fitted]:
     nothing = np.zeros(len(counts), np.float32)
     for window, decay in [(int(only["window"]), only["decay"])] if only else WINDOWS:
         table = pairs(sequences, len(counts), range(1, window + 1), decay)

@@ -101,7 +101,9 @@ def pairs(sequences: Sequence[Ints], size: int, gaps: Iterable[int], decay: floa
     return total
 
 
-def build(counted: Counted, sequences: Sequence[Ints], content: sp.csr_matrix, *, width: int, ease_lambda: float) -> Tables:
+def build(
+    counted: Counted, sequences: Sequence[Ints], content: sp.csr_matrix, *, width: int, ease_lambda: float
+) -> Tables:
     """All channels, each cut to its ``width`` strongest neighbours, then all to a common ``2 * width``, rows summing to 1."""
     near, far, farther = counted.steps
     popularity = counted.popularity

@@ -150,9 +150,12 @@ def train(prepared: Prepared, *, seed: int, max_seconds: float) -> Trained:
         return float(outcome.ndcg_10.mean())
 
     data = ExamplesModule(prepared.examples, config.batch_size, seed)
-    module = MixtureModule(weigher, config, judge, steps=config.epochs * len(data.batches))
-    _quiet_trainer(pl, config.epochs, max_seconds).fit(module, datamodule=data)
-    module.restore_best()
+    module = MixtureModule(weigher, config, judge, batches=len(data.batches))
+    for has_encoder, epochs in ((False, config.mixture_epochs), (True, config.attention_epochs)):
+        weigher.has_encoder = has_encoder
+        left = max(max_seconds - (time.monotonic() - started), 1.0)
+        _quiet_trainer(pl, epochs, left).fit(module, datamodule=data)
+        module.restore_best()
     outcome = evaluate(Neural(weigher, prepared.tables), prepared.validation, dataset.size)
     return Trained(seed, weigher, outcome, module.curve, module.best_epoch, time.monotonic() - started)
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+import numpy.typing as npt
 
 from serving.content.vectors import top
 from serving.recommendations.library import Library
@@ -152,5 +153,6 @@ def with_new_titles(picks: list[Pick], fresh: list[Pick], limit: int) -> list[Pi
     return merged[:limit]
 
 
-def _greatest_first(names: Sequence[str], parts: Sequence[float] | np.ndarray) -> list[tuple[str, float]]:
-    return sorted(((name, float(part)) for name, part in zip(names, parts, strict=True)), key=lambda pair: -pair[1])
+def _greatest_first(names: Sequence[str], parts: npt.NDArray[np.floating]) -> list[tuple[str, float]]:
+    values = parts.tolist()
+    return [(names[place], values[place]) for place in np.argsort(-parts, kind="stable").tolist()]

@@ -25,7 +25,7 @@ from serving.recommendations.rungs import NothingToSay, Pick, Source
 from serving.viewers.store import Viewers
 from serving.viewers.viewer import Viewer
 
-CHAMPION_WITHIN_S = 0.5
+CHAMPION_WITHIN_S = 1.0
 CONTENT_WITHIN_S = 0.5
 _LOG = logs.get(__name__)
 

@@ -20,8 +20,9 @@ from serving.parts import Database, Part, is_unavailable
 from serving.viewers.memory import Memory
 from serving.viewers.viewer import Entry, Viewer, from_entries, from_members, hidden_by, merge
 
-REDIS_WITHIN_S = 0.5
-POSTGRES_WITHIN_S = 0.75
+# A late answer is better than one that does not know what was seen; a dead server is noticed at once (serving.parts).
+REDIS_WITHIN_S = 1.0
+POSTGRES_WITHIN_S = 2.0
 WHOLE_HISTORY = 100_000
 _LOG = logs.get(__name__)
 
@@ -77,20 +78,22 @@ class Viewers:
         return {name: user_id for name, user_id in found.items() if user_id is not None}
 
     async def _read_known(self, identifier: UUID | ids.Reference, user_id: UUID) -> Viewer:
-        """A viewer of whom Redis has nothing."""
-        remembered, hidden = self._memory.get(user_id)
+        """A viewer of whom Redis has nothing, or says nothing: from Postgres, or else from memory."""
         try:
-            async with self._database.connection(POSTGRES_WITHIN_S) as connection:
-                found = await users.find_user(connection, identifier)
+            return await self._read_elsewhere(identifier, user_id)
         except NexusError as error:
-            if user_id in self._memory and is_unavailable(error):
-                return Viewer(user_id, remembered, hidden, is_complete=False)
-            raise
+            if user_id not in self._memory or not is_unavailable(error):
+                raise
+            return Viewer(user_id, *self._memory.get(user_id), is_complete=False)
+
+    async def _read_elsewhere(self, identifier: UUID | ids.Reference, user_id: UUID) -> Viewer:
+        async with self._database.connection(POSTGRES_WITHIN_S) as connection:
+            found = await users.find_user(connection, identifier)
         if found is None and user_id not in self._memory:
             raise unknown_viewer(identifier)
         if found is not None and found != user_id:
             return await self._read(found) or await self._from_postgres(found, [])
-        return await self._from_postgres(user_id, remembered)
+        return await self._from_postgres(user_id, self._memory.get(user_id)[0])
 
     async def _read(self, user_id: UUID) -> Viewer | None:
         """A viewer of whom Redis has something; None otherwise, or when it is away."""

@@ -265,7 +265,8 @@ async def test_users__asked_for_one__shows_name_and_count(world, serve) -> None:
 
 
 async def test_models__registry_away__shows_the_served_one(world, serve) -> None:
-    async with serve(world.settings) as client:
+    away = world.settings.mlflow.model_copy(update={"url": "http://127.0.0.1:9"})
+    async with serve(world.settings.model_copy(update={"mlflow": away})) as client:
         answer = (await client.get("/v1/models")).json()
     assert answer["current"] == "1"
     assert answer["registry"] == "away"

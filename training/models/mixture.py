@@ -84,6 +84,7 @@ class AttentionWeigher(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(Block(dimension, config.heads, config.dropout) for _ in range(config.layers))
         self.max_change = config.max_change
+        self.has_encoder = True
         self.last = nn.Linear(dimension, channels)
         nn.init.zeros_(self.last.weight)
         nn.init.zeros_(self.last.bias)
@@ -107,8 +108,9 @@ class AttentionWeigher(nn.Module):
             + self.known * (popularity[..., None] - 3.0)
             + self.rating * (values[..., None] - 0.7) * (values[..., None] > 0)
         )
-        added = self._attend(items, is_title, popularity, values, ages_days, context)
-        return torch.exp(torch.clamp(shared + added, -20.0, 10.0)) * is_title[..., None]
+        if self.has_encoder:
+            shared = shared + self._attend(items, is_title, popularity, values, ages_days, context)
+        return torch.exp(torch.clamp(shared, -20.0, 10.0)) * is_title[..., None]
 
     def _attend(
         self, items: Tensor, is_title: Tensor, popularity: Tensor, values: Tensor, ages_days: Tensor, context: Tensor
@@ -148,8 +150,10 @@ class AdditiveScorer(nn.Module):
         added = (weights[..., None] * self.near[items].to(torch.float32)).sum(dim=2)
         batch, length, width = columns.shape
         size = self.static.shape[0]
-        scores = self.static[None].repeat(batch, 1).scatter_add(
-            1, columns.reshape(batch, length * width), added.reshape(batch, length * width)
+        scores = (
+            self.static[None]
+            .repeat(batch, 1)
+            .scatter_add(1, columns.reshape(batch, length * width), added.reshape(batch, length * width))
         )
         contributions = torch.zeros(batch, length, size).scatter_add(2, columns, added)
         return scores, contributions

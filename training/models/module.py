@@ -25,18 +25,21 @@ Batch = dict[str, Tensor]
 class MixtureModule(pl.LightningModule):
     """Trains an :class:`AttentionWeigher`.
 
+    It is fitted twice: first the global weights without the encoder (cheap: a few hundred numbers), then the encoder on
+    top of the best of them. After every epoch the weights that rank the validation titles best are kept.
+
     Args:
         weigher: The network.
         config: Learning rates and the like.
         judge: NDCG@10 on validation titles, the whole catalogue ranked.
-        steps: Optimiser steps in all, for the schedule.
+        batches: Batches of an epoch, for the schedule.
     """
 
-    def __init__(self, weigher: AttentionWeigher, config: RecommenderConfig, judge: Judge, steps: int) -> None:
+    def __init__(self, weigher: AttentionWeigher, config: RecommenderConfig, judge: Judge, batches: int) -> None:
         super().__init__()
         self.weigher = weigher
         self.config = config
-        self.steps = steps
+        self.batches = batches
         self.judge = judge
         self.curve: list[dict[str, float]] = []
         self.best_epoch = 0
@@ -59,11 +62,12 @@ class MixtureModule(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Judge the untrained model: a blend of counts is the first to beat."""
-        self._look(0, float("nan"))
+        if not self.curve:
+            self._look(float("nan"))
 
     def on_train_epoch_end(self) -> None:
         """Judge, and keep the weights if they are the best so far."""
-        self._look(self.current_epoch + 1, sum(self._losses) / max(len(self._losses), 1))
+        self._look(sum(self._losses) / max(len(self._losses), 1))
         self._losses.clear()
 
     def restore_best(self) -> None:
@@ -71,28 +75,33 @@ class MixtureModule(pl.LightningModule):
         self.weigher.load_state_dict(self._best)
         self.weigher.eval()
 
-    def _look(self, epoch: int, loss: float) -> None:
+    def _look(self, loss: float) -> None:
         self.weigher.eval()
         figure = self.judge(self.weigher)
         self.weigher.train()
         if not self._best or figure > max(point["validation_ndcg_10"] for point in self.curve):
-            self.best_epoch = epoch
+            self.best_epoch = len(self.curve)
             self._best = {name: value.detach().clone() for name, value in self.weigher.state_dict().items()}
-        self.curve.append({"epoch": float(epoch), "loss": loss, "validation_ndcg_10": figure})
+        self.curve.append({"epoch": float(len(self.curve)), "loss": loss, "validation_ndcg_10": figure})
 
     def configure_optimizers(self) -> Any:
-        """AdamW with two speeds and one cycle."""
+        """AdamW and one cycle, for what is trained now: the global weights, or the encoder (and these, slowly)."""
         slow = self.weigher.global_parameters()
         known = {id(parameter) for parameter in slow}
         rest = [parameter for parameter in self.weigher.parameters() if id(parameter) not in known]
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": slow, "lr": self.config.mixture_lr, "weight_decay": 0.0},
-                {"params": rest, "lr": self.config.attention_lr, "weight_decay": self.config.weight_decay},
+        config = self.config
+        if not self.weigher.has_encoder:
+            rates, epochs = [config.mixture_lr], config.mixture_epochs
+            groups = [{"params": slow, "weight_decay": 0.0}]
+        else:
+            rates, epochs = [config.attention_lr, config.attention_lr], config.attention_epochs
+            groups = [
+                {"params": slow, "weight_decay": 0.0},
+                {"params": rest, "weight_decay": config.weight_decay},
             ]
-        )
+        optimizer = torch.optim.AdamW(groups, lr=rates[0])
         schedule = torch.optim.lr_scheduler.OneCycleLR(
-            optimizer, [self.config.mixture_lr, self.config.attention_lr], total_steps=self.steps, pct_start=0.15
+            optimizer, rates, total_steps=epochs * self.batches, pct_start=0.15
         )
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
@@ -106,11 +115,11 @@ class _Batches(IterableDataset[Batch]):
         self.generator = generator
 
     def __len__(self) -> int:
-        return -(-len(self.tensors["items"]) // self.size)
+        return (len(self.tensors["items"]) + self.size - 1) // self.size
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.tensors["items"]), generator=self.generator)
-        for part in order.split(self.size):
+        for part in torch.split(order, self.size):
             yield {name: tensor[part] for name, tensor in self.tensors.items()}
 
 

@@ -1,0 +1,152 @@
+"""The recommender: candidate, evaluation, champion.
+
+Belongs here: thin assets over training. Does not belong here: training, rules of the gate, how a promotion is done.
+"""
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+import polars as pl
+
+from assets.adapters import temporal
+from assets.resources import PlatformResource
+from assets.tables import OWNER
+from features.schema import CONTEXT_FEATURES
+from nexus import temporal_names as names
+from nexus.errors import not_found
+from nexus.settings import Settings
+from training import challenge, dataset, experiment, plots, registry, tracking
+from training.config import RecommenderConfig
+
+_EXAMPLES, _TITLES = "training_nexus__examples", "core_nexus__titles"
+_COLUMNS = ("user_id", "content_id", "interaction_type", "value", "occurred_at", *CONTEXT_FEATURES)
+_SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased", "validation_ndcg_10")
+
+
+@dg.asset(group_name="models", owners=[OWNER], kinds={"torch", "onnx", "mlflow"}, deps=[_EXAMPLES, _TITLES])
+def model_recommender__candidate(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Train the network beside the floors, log the run, register the best on validation titles as challenger."""
+    settings, data, config = platform.settings(), read(platform), RecommenderConfig()
+    seed = settings.training.seeds[0]
+    wanted = tracking.fingerprint(data, config, seed)
+    known = tracking.find(settings, wanted)
+    if known is not None:
+        context.log.info("version %s was trained on the same data with the same configuration: nothing to do", known)
+        return _result(wanted, {"version": known, "is_skipped": True, "data_hash": data.data_hash})
+    done = experiment.run(data, config, seed=seed, max_seconds=settings.training.max_seconds)
+    logged = tracking.log(settings, done)
+    facts = {
+        "version": logged.version,
+        "kind": logged.kind,
+        "is_skipped": False,
+        "data_hash": data.data_hash,
+        "data_version": data.data_version or 0,
+        "dagster/row_count": sum(map(len, data.histories)),
+        "viewers": len(data.histories),
+        "titles": data.size - 1,
+        "table": _table(done.table()),
+        "protocol": done.protocol,
+        "curves": _picture(plots.curves(done.trained.curve)),
+        "floors": _picture(plots.comparison(done.table())),
+        "best_epoch": done.trained.best_epoch,
+    }
+    measured = logged.exported.metrics() | {f"{part}_s": seconds for part, seconds in done.seconds.items()}
+    return _result(wanted, facts | measured)
+
+
+@dg.asset(group_name="models", owners=[OWNER], kinds={"mlflow"}, deps=[model_recommender__candidate])
+def model_recommender__evaluation(platform: PlatformResource) -> dg.MaterializeResult:
+    """Ask the gate: is the newest version better than the champion and the floors on the same held-out titles?"""
+    settings, data = platform.settings(), read(platform)
+    version = _version_of(settings, data)
+    judged = challenge.judge(settings, data, version)
+    facts = {
+        "version": version,
+        "champion": judged.champion or "none yet",
+        "is_accepted": judged.decision.is_accepted,
+        "decision": judged.decision.words(),
+        "comparisons": dg.MetadataValue.json(judged.decision.as_dict()),
+        "table": _table(judged.metrics),
+        "protocol": judged.protocol,
+    }
+    return _result(f"{version}:{judged.champion}:{judged.decision.is_accepted}", facts)
+
+
+@dg.asset(group_name="models", owners=[OWNER], kinds={"temporal", "mlflow"}, deps=[model_recommender__evaluation])
+def model_recommender__champion(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult:
+    """Start the promotion of an accepted version; a worse one is refused with the numbers and changes nothing."""
+    settings, data = platform.settings(), read(platform)
+    version = _version_of(settings, data)
+    judged = challenge.judge(settings, data, version)
+    outcome = _promote(settings, judged)
+    context.log.info("version %s: %s; %s", version, outcome, judged.decision.words())
+    facts = {
+        "version": version,
+        "outcome": outcome,
+        "is_promoted": outcome == "done",
+        "decision": judged.decision.words(),
+        "comparisons": dg.MetadataValue.json(judged.decision.as_dict()),
+    }
+    return _result(f"{version}:{outcome}", facts)
+
+
+def read(platform: PlatformResource) -> dataset.Dataset:
+    """The training set as arrays."""
+    lake = platform.lake()
+    version = lake.version(_EXAMPLES)
+    rows = lake.scan(_EXAMPLES, version).sort("user_id", "position").select(_COLUMNS).collect()
+    titles = lake.scan(_TITLES).select("content_id", "year", "genres").sort("content_id").collect()
+    assert isinstance(rows, pl.DataFrame)  # noqa: S101 (narrows the type)
+    assert isinstance(titles, pl.DataFrame)  # noqa: S101
+    return dataset.build(rows, titles, context_features=CONTEXT_FEATURES, data_version=version)
+
+
+def _promote(settings: Settings, judged: challenge.Judged) -> str:
+    if judged.champion == judged.version:
+        registry.promote(settings, judged.version)  # mends a pointer that a crash left behind
+        return "already champion"
+    if not judged.decision.is_accepted:
+        return "refused"
+    model = settings.mlflow.model_name
+    payload = names.promote_payload(
+        version=judged.version,
+        reason=judged.decision.words()[:2000],
+        require_approval=settings.training.require_approval,
+        model_name=model,
+    )
+    workflow_id = names.promote_id(model, judged.version)
+    if settings.training.require_approval:
+        temporal.start(settings, names.PROMOTE_WORKFLOW, workflow_id=workflow_id, payload=payload)
+        return "waiting for approval"
+    result = temporal.start_and_wait(settings, names.PROMOTE_WORKFLOW, workflow_id=workflow_id, payload=payload)
+    return str(result.get("outcome", "done"))
+
+
+def _version_of(settings: Settings, data: dataset.Dataset) -> str:
+    wanted = tracking.fingerprint(data, RecommenderConfig(), settings.training.seeds[0])
+    version = tracking.find(settings, wanted)
+    if version is None:
+        raise not_found(
+            "no model was trained on this data",
+            field="model_recommender__candidate",
+            value=data.data_hash,
+            remedy="materialise model_recommender__candidate first",
+        )
+    return version
+
+
+def _result(data_version: str, facts: Mapping[str, Any]) -> dg.MaterializeResult:
+    return dg.MaterializeResult(metadata=dict(facts), data_version=dg.DataVersion(data_version))
+
+
+def _table(metrics: Mapping[str, Mapping[str, float]]) -> dg.MarkdownMetadataValue:
+    lines = ["| candidate | " + " | ".join(_SHOWN) + " |", "|" + "---|" * (len(_SHOWN) + 1)]
+    ordered = sorted(metrics.items(), key=lambda item: -item[1]["ndcg_10"])
+    lines += [f"| {name} | " + " | ".join(f"{found[key]:.4f}" for key in _SHOWN) + " |" for name, found in ordered]
+    return dg.MetadataValue.md("\n".join(lines))
+
+
+def _picture(png: bytes) -> dg.MarkdownMetadataValue:
+    return dg.MetadataValue.md(f"![](data:image/png;base64,{base64.b64encode(png).decode()})")

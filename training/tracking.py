@@ -1,0 +1,259 @@
+"""Runs: what was trained on which data with what result, in MLflow, and the version that came of it.
+
+Belongs here: logging an experiment, registering its winner, reading back what was logged.
+Does not belong here: aliases beyond ``challenger`` (training.registry), the gate.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import version as version_of
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from nexus.settings import ROOT, Settings
+from training import bundle, export, plots, registry
+from training.bundle_format import MODEL_FILE, Manifest
+from training.config import RecommenderConfig
+from training.dataset import Dataset
+from training.experiment import NETWORK, Experiment
+from training.export import Exported
+
+if TYPE_CHECKING:
+    from mlflow.models import ModelSignature
+
+RECORD_FILE = "evaluation.json"
+WEIGHTS_FILE = "weights.safetensors"
+PACKAGES = ("torch", "lightning", "onnx", "onnxruntime", "numpy", "scipy", "polars", "mlflow")
+SERVED_WITH = ("onnx", "onnxruntime", "numpy")
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Where an experiment was written down."""
+
+    version: str
+    run_id: str
+    kind: str
+    exported: Exported
+
+
+def fingerprint(dataset: Dataset, config: RecommenderConfig, seed: int) -> str:
+    """Equal when the same data, configuration, seed and code would be trained again."""
+    facts = (dataset.data_hash, config.fingerprint(), str(seed), _code(), *dataset.context_features)
+    return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
+
+
+def find(settings: Settings, wanted: str) -> str | None:
+    """The version that was registered with this fingerprint."""
+    client, name = registry.client(settings), settings.mlflow.model_name
+    same = (found for found in registry.versions(client, name) if found.tags.get("fingerprint") == wanted)
+    return next((str(found.version) for found in same), None)
+
+
+def log(settings: Settings, experiment: Experiment) -> Logged:
+    """Write the run, register the winner's ONNX model as challenger.
+
+    Returns:
+        The new version.
+    """
+    client = registry.client(settings)
+    import mlflow
+
+    mlflow.set_experiment(settings.mlflow.experiment)
+    winner, dataset = experiment.winner, experiment.dataset
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        mlflow.start_run(run_name=f"{winner.name} on {dataset.data_hash}", tags=_tags(experiment)) as run,
+    ):
+        folder = Path(temporary)
+        exported = _bundle(settings, experiment, folder)
+        _files(experiment, folder)
+        _figures(run.info.run_id, experiment, exported)
+        mlflow.log_artifacts(temporary)
+        version = _register(settings, exported.path)
+    name = settings.mlflow.model_name
+    tags = _tags(experiment) | {registry.METRICS_TAG: json.dumps(experiment.table()[winner.name])}
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value)
+    client.set_registered_model_alias(name, registry.CHALLENGER, version)
+    return Logged(version, run.info.run_id, winner.name, exported)
+
+
+def record_of(settings: Settings, version: str) -> dict[str, Any]:
+    """What the gate needs of a version: figures and ranks of all candidates of its run."""
+    record: dict[str, Any] = json.loads(fetch(settings, version, RECORD_FILE).decode())
+    return record
+
+
+def fetch(settings: Settings, version: str, name: str) -> bytes:
+    """One artifact of a version's run."""
+    client = registry.client(settings)
+    from mlflow.artifacts import download_artifacts
+
+    run_id = registry.require(client, settings.mlflow.model_name, version).run_id
+    with tempfile.TemporaryDirectory() as folder:
+        path = download_artifacts(run_id=run_id, artifact_path=name, dst_path=folder, tracking_uri=settings.mlflow.url)
+        return Path(path).read_bytes()
+
+
+def _tags(experiment: Experiment) -> dict[str, str]:
+    return {
+        "data_hash": experiment.dataset.data_hash,
+        "data_version": str(experiment.dataset.data_version),
+        "kind": experiment.winner.name,
+        "protocol": experiment.protocol,
+        "seed": str(experiment.seed),
+        "fingerprint": fingerprint(experiment.dataset, experiment.config, experiment.seed),
+        "git_commit": _commit(),
+    }
+
+
+def _bundle(settings: Settings, experiment: Experiment, folder: Path) -> Exported:
+    """Export the winner, refitted on everything, and assemble its bundle; the ONNX file itself is not logged twice."""
+    dataset, winner, table = experiment.dataset, experiment.winner, experiment.table()
+    length = experiment.config.history_length
+    home = folder / bundle.ARTIFACTS
+    home.mkdir()
+    scorer = export.scorer_of(winner.fit(dataset.histories), length)
+    exported = export.export(scorer, dataset, home / MODEL_FILE, history_length=length)
+    manifest = Manifest(
+        version="unpublished",
+        model_name=settings.mlflow.model_name,
+        created_at=datetime.now(UTC),
+        data_hash=dataset.data_hash,
+        data_version=dataset.data_version,
+        kind=winner.name,
+        metrics=table[winner.name],
+        floors={name: figures for name, figures in table.items() if name not in (winner.name, NETWORK)},
+        protocol=experiment.protocol,
+        history_length=length,
+        context_features=dataset.context_features,
+        files={},
+    )
+    bundle.assemble(home, manifest, dataset.vocabulary)
+    outside = folder.parent / f"{folder.name}.onnx"
+    return Exported(
+        (home / MODEL_FILE).rename(outside),
+        exported.max_abs_difference,
+        exported.scores_ms,
+        exported.contributions_ms,
+        exported.size_bytes,
+    )
+
+
+def _files(experiment: Experiment, folder: Path) -> None:
+    from safetensors.torch import save_file
+
+    (folder / RECORD_FILE).write_text(json.dumps(experiment.record()), encoding="utf-8")
+    (folder / "environment.json").write_text(json.dumps(_environment(), indent=1), encoding="utf-8")
+    (folder / "curves.png").write_bytes(plots.curves(experiment.trained.curve))
+    (folder / "floors.png").write_bytes(plots.comparison(experiment.table()))
+    state = {key: value.contiguous() for key, value in experiment.trained.weigher.state_dict().items()}
+    save_file(state, str(folder / WEIGHTS_FILE))
+
+
+def _figures(run_id: str, experiment: Experiment, exported: Exported) -> None:
+    import mlflow
+
+    mlflow.log_params({"seed": experiment.seed} | experiment.config.model_dump())
+    for name, entry in experiment.entries.items():
+        if name != NETWORK:
+            mlflow.log_params({f"{name}.{key}": value for key, value in entry.config.items()})
+    table = experiment.table()
+    figures = dict(table[experiment.winner.name]) | exported.metrics()
+    for name, found in table.items():
+        figures |= {f"{name}.{metric}": value for metric, value in found.items()}
+    figures |= {f"seconds.{part}": value for part, value in experiment.seconds.items()}
+    mlflow.log_metrics(figures, run_id=run_id)
+    for point in experiment.trained.curve:
+        kept = {f"curve.{key}": value for key, value in point.items() if key != "epoch" and value == value}
+        mlflow.log_metrics(kept, step=int(point["epoch"]), run_id=run_id)
+
+
+def _register(settings: Settings, path: Path) -> str:
+    import mlflow.onnx
+    import onnx
+
+    model = onnx.load(str(path))
+    try:
+        info = mlflow.onnx.log_model(
+            model,
+            name=settings.mlflow.model_name,
+            registered_model_name=settings.mlflow.model_name,
+            pip_requirements=[f"{package}=={version_of(package)}" for package in SERVED_WITH],
+            signature=_signature(model),
+            onnx_execution_providers=["CPUExecutionProvider"],
+            save_as_external_data=False,
+            await_registration_for=60,
+        )
+    finally:
+        path.unlink()
+    return str(info.registered_model_version)
+
+
+def _signature(model: Any) -> ModelSignature:
+    import numpy as np
+    from mlflow.models import ModelSignature
+    from mlflow.types import Schema, TensorSpec
+    from onnx.helper import tensor_dtype_to_np_dtype
+
+    def specs(values: Any) -> Schema:
+        return Schema(
+            [
+                TensorSpec(
+                    np.dtype(tensor_dtype_to_np_dtype(value.type.tensor_type.elem_type)),
+                    tuple(dim.dim_value or -1 for dim in value.type.tensor_type.shape.dim),
+                    value.name,
+                )
+                for value in values
+            ]
+        )
+
+    return ModelSignature(inputs=specs(model.graph.input), outputs=specs(model.graph.output))
+
+
+def _environment() -> dict[str, Any]:
+    packages = {package: version_of(package) for package in PACKAGES}
+    return {"python": platform.python_version(), "machine": platform.machine(), "git_commit": _commit()} | packages
+
+
+@cache
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=10
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return "unknown"
+    return found.stdout.strip() or "unknown"
+
+
+@cache
+def _code() -> str:
+    """A hash of what decides a model: a change there means training again."""
+    digest = hashlib.sha256()
+    names = (
+        "dataset",
+        "evaluation",
+        "examples",
+        "experiment",
+        "export",
+        "floors",
+        "linear",
+        "neighbours",
+        "recommender",
+    )
+    for path in [
+        *(ROOT / "training" / f"{name}.py" for name in names),
+        *sorted((ROOT / "training/models").glob("*.py")),
+    ]:
+        digest.update(path.read_bytes())
+    return digest.hexdigest()[:12]
