@@ -13,6 +13,7 @@ from time import monotonic
 from typing import Any
 
 import httpx
+import orjson
 
 from nexus import logs
 from nexus.settings import Settings
@@ -75,9 +76,7 @@ class Models:
         versions.raise_for_status()
         found = versions.json().get("model_versions", [])
         aliases = await self._aliases(client)
-        runs = await asyncio.gather(*(self._run(client, one.get("run_id")) for one in found))
-        models = [_model(one, run, aliases) for one, run in zip(found, runs, strict=True)]
-        return sorted(models, key=lambda model: -int(model["version"]))
+        return sorted((_model(one, aliases) for one in found), key=lambda model: -int(model["version"]))
 
     async def _aliases(self, client: httpx.AsyncClient) -> dict[str, list[str]]:
         answer = await client.get("/api/2.0/mlflow/registered-models/get", params={"name": self._name})
@@ -89,26 +88,14 @@ class Models:
             named.setdefault(str(one["version"]), []).append(one["alias"])
         return named
 
-    async def _run(self, client: httpx.AsyncClient, run_id: str | None) -> dict[str, Any]:
-        if not run_id:
-            return {}
-        answer = await client.get("/api/2.0/mlflow/runs/get", params={"run_id": run_id})
-        data: dict[str, Any] = answer.json()["run"]["data"] if answer.is_success else {}
-        return data
 
-
-def _pairs(rows: Any) -> dict[str, Any]:
-    return {row["key"]: row["value"] for row in rows or []}
-
-
-def _model(version: dict[str, Any], run: dict[str, Any], aliases: dict[str, list[str]]) -> dict[str, Any]:
-    tags = _pairs(run.get("tags")) | _pairs(version.get("tags"))
+def _model(version: dict[str, Any], aliases: dict[str, list[str]]) -> dict[str, Any]:
+    """A version as ``bin/nexus models list`` shows it: its figures are in its tags."""
+    tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
     return {
         "version": str(version["version"]),
         "aliases": sorted(aliases.get(str(version["version"]), [])),
-        "metrics": {
-            name: value for name, value in _pairs(run.get("metrics")).items() if isinstance(value, int | float)
-        },
+        "metrics": orjson.loads(tags.get("metrics", "{}")),
         "data_hash": tags.get("data_hash"),
         "created_at": datetime.fromtimestamp(int(version["creation_timestamp"]) / 1000, UTC),
         "floors": {},

@@ -20,7 +20,8 @@ export function reason(item) {
     const [before, ...after] = parts[at].split(one.title);
     parts = [...parts.slice(0, at), before, link(one), after.join(one.title), ...parts.slice(at + 1)];
   }
-  const rest = left.length ? h("span", { class: "because" }, left.map(link)) : null;
+  const also = left.flatMap((one, place) => [place ? ", " : "(also ", link(one)]);
+  const rest = left.length ? h("span", { class: "because" }, [...also, ")"]) : null;
   return h("p", { class: "reason" }, parts, rest ? " " : null, rest);
 }
 
