@@ -16,7 +16,9 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[0] = str(Path(__file__).resolve().parent.parent)  # the root, not this folder: platform.py here is not the library's
+sys.path[0] = str(
+    Path(__file__).resolve().parent.parent
+)  # the root, not this folder: platform.py here is not the library's
 
 import numpy as np
 import polars as pl

@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
+from types import MappingProxyType
 from typing import Any
 
 import orjson
@@ -20,6 +21,7 @@ from nexus.errors import NexusError, invalid
 STREAM = "nexus:events"
 CONTENT_STREAM = "nexus:content-events"
 DEDUPLICATION_TTL_S = 7 * 24 * 3600
+RATING_MAX = 5.0
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
 
@@ -39,7 +41,10 @@ class EventType(StrEnum):
 SEEN_TYPES = frozenset({EventType.VIEW, EventType.RATE, EventType.LIKE, EventType.DISLIKE})
 """Types after which a title counts as seen, so it is never recommended again."""
 
-_VALUE_RANGE: dict[EventType, tuple[float, float]] = {EventType.RATE: (0.5, 5.0), EventType.VIEW: (0.0, 1.0)}
+PREFERENCE_OF_TYPE = MappingProxyType({EventType.LIKE: 1.0, EventType.DISLIKE: 0.1})
+"""Where a type without a value stands on the scale of :func:`preference`."""
+
+_VALUE_RANGE: dict[EventType, tuple[float, float]] = {EventType.RATE: (0.5, RATING_MAX), EventType.VIEW: (0.0, 1.0)}
 
 
 def history_key(user_id: uuid.UUID | str) -> str:
@@ -96,6 +101,13 @@ class HistoryEntry(BaseModel):
     def member(self) -> bytes:
         """The sorted-set member; equal entries give equal bytes."""
         return orjson.dumps(self.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
+
+
+def preference(kind: EventType, value: float | None) -> float:
+    """How much the viewer liked it, as models are told in training and in serving: rating / 5, else by type; 0: unknown."""
+    if kind is EventType.RATE:
+        return (value or 0.0) / RATING_MAX
+    return PREFERENCE_OF_TYPE.get(kind, 0.0)
 
 
 def check_value(kind: EventType, value: object) -> float | None:

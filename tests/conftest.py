@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
@@ -33,6 +34,11 @@ for _name in [
 ]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# A loaded machine is slow; that is no failure of a property.
+hypothesis.settings.register_profile(
+    "nexus", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize="CI" in os.environ
+)
+hypothesis.settings.load_profile("nexus")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -167,6 +173,14 @@ def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     health = f"http://127.0.0.1:{http}/api/v1/namespaces/default"
     with _running(command, data / "log", lambda: _http_answers(health)):
         yield f"127.0.0.1:{frontend}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads the endpoints of a platform that runs in this checkout."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NEXUS_HOME", str(tmp_path_factory.mktemp("nexus-home")))
+        yield
 
 
 @pytest.fixture(scope="session")

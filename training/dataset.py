@@ -19,6 +19,7 @@ import numpy.typing as npt
 import polars as pl
 
 from nexus.errors import Category, NexusError
+from nexus.events import PREFERENCE_OF_TYPE, RATING_MAX
 
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
@@ -152,7 +153,11 @@ def build(
 
 
 def _ordered(interactions: pl.DataFrame, context_features: Sequence[str]) -> pl.DataFrame:
-    value = pl.when(pl.col("interaction_type") == "rate").then(pl.col("value") / 5.0).otherwise(0.0).fill_null(0.0)
+    kind = pl.col("interaction_type")
+    fixed = kind.replace_strict(
+        {str(k): v for k, v in PREFERENCE_OF_TYPE.items()}, default=0.0, return_dtype=pl.Float64
+    )
+    value = pl.when(kind == "rate").then(pl.col("value").fill_null(0.0) / RATING_MAX).otherwise(fixed)
     features = [
         (pl.col(name).cast(pl.Float32).fill_null(0.0) if name in interactions.columns else pl.lit(0.0)).alias(name)
         for name in context_features

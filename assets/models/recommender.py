@@ -26,7 +26,9 @@ _SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased
 
 
 @dg.asset(group_name="models", owners=[OWNER], kinds={"torch", "onnx", "mlflow"}, deps=[_EXAMPLES, _TITLES])
-def model_recommender__candidate(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
+def model_recommender__candidate(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
     """Train the network beside the floors, log the run, register the best on validation titles as challenger."""
     settings, data, config = platform.settings(), read(platform), RecommenderConfig()
     seed = settings.training.seeds[0]
@@ -75,7 +77,9 @@ def model_recommender__evaluation(platform: PlatformResource) -> dg.MaterializeR
 
 
 @dg.asset(group_name="models", owners=[OWNER], kinds={"temporal", "mlflow"}, deps=[model_recommender__evaluation])
-def model_recommender__champion(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
+def model_recommender__champion(
+    context: dg.AssetExecutionContext, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
     """Start the promotion of an accepted version; a worse one is refused with the numbers and changes nothing."""
     settings, data = platform.settings(), read(platform)
     version = _version_of(settings, data)

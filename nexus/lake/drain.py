@@ -27,7 +27,7 @@ Row = dict[str, Any]
 
 
 class Stream(Protocol):
-    """The two commands of a Redis client that a drain needs."""
+    """The commands of a Redis client that a drain needs."""
 
     def xrange(self, name: str, min: str, max: str, count: int) -> Any:  # noqa: A002 redis-py's own names
         """Entries between two ids."""
@@ -35,6 +35,18 @@ class Stream(Protocol):
 
     def xtrim(self, name: str, *, approximate: bool, minid: str) -> Any:
         """Remove entries before an id."""
+        ...
+
+    def exists(self, *names: str) -> Any:
+        """How many of the keys are there."""
+        ...
+
+    def xinfo_groups(self, name: str) -> Any:
+        """The stream's consumer groups."""
+        ...
+
+    def xpending(self, name: str, groupname: Any) -> Any:
+        """What a group was given and has not acknowledged."""
         ...
 
 
@@ -99,8 +111,14 @@ def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, ba
 
 
 def _trim(client: Stream, stream: str, position: int) -> None:
-    if position:
-        client.xtrim(stream, approximate=False, minid=stream_id_of(position + 1))
+    """Remove what is committed and what every consumer group (such as the copy into Postgres) is done with."""
+    if not position:
+        return
+    for group in client.xinfo_groups(stream) if client.exists(stream) else ():
+        pending = client.xpending(stream, group["name"])["min"]
+        done = position_of(_text(pending)) - 1 if pending else position_of(_text(group["last-delivered-id"]))
+        position = min(position, done)
+    client.xtrim(stream, approximate=False, minid=stream_id_of(position + 1))
 
 
 def _text(value: bytes | str) -> str:

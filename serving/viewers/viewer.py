@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 
 from nexus import logs
-from nexus.events import SEEN_TYPES, EventType, HistoryEntry
+from nexus.events import SEEN_TYPES, EventType, HistoryEntry, preference
 
 _LOG = logs.get(__name__)
 _SEEN = frozenset(str(kind) for kind in SEEN_TYPES)
@@ -74,12 +74,8 @@ def is_liked(entry: Entry) -> bool:
 
 
 def signal(entry: Entry) -> float:
-    """What the model is told about a viewing: rating / 5; like and dislike as the ends of that scale; else 0."""
-    if entry["type"] == EventType.RATE:
-        return (entry["value"] or 0.0) / 5.0
-    if entry["type"] == EventType.LIKE:
-        return 1.0
-    return 0.1 if entry["type"] == EventType.DISLIKE else 0.0
+    """What the model is told about a viewing."""
+    return preference(EventType(entry["type"]), entry["value"])
 
 
 def from_members(members: Sequence[bytes]) -> list[Entry]:

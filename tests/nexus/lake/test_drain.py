@@ -25,8 +25,8 @@ class DiesBeforeTrim:
     def __init__(self, client: Any) -> None:
         self._client = client
 
-    def xrange(self, *args: Any, **named: Any) -> Any:
-        return self._client.xrange(*args, **named)
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
 
     def xtrim(self, *_: Any, **__: Any) -> Any:
         raise KilledError
@@ -89,8 +89,8 @@ def test_drain__another_drain_was_faster__goes_on_behind_it(lake: Lake, client: 
                 _run(lake, client, batch=2)
             return entries
 
-        def xtrim(self, *args: Any, **named: Any) -> Any:
-            return client.xtrim(*args, **named)
+        def __getattr__(self, name: str) -> Any:
+            return getattr(client, name)
 
     assert _run(lake, Overtaken()) == 0
     assert _bodies(lake) == ["e0", "e1", "e2", "e3"]
@@ -101,3 +101,17 @@ def test_drain__an_entry_without_the_field_or_not_utf8__is_kept_as_it_is(lake: L
     client.xadd("test:drain", {"event": b"\xff"})
     assert _run(lake, client) == 2
     assert _bodies(lake) == ["", "\\xff"]
+
+
+def test_drain__a_consumer_group_lags__keeps_what_it_has_not_done(lake: Lake, client: Any) -> None:
+    names = [client.xadd("test:drain", {"event": f"e{number}"}) for number in range(4)]
+    client.xgroup_create("test:drain", "copier", id="0")
+    client.xreadgroup("copier", "one", {"test:drain": ">"}, count=3)
+    client.xack("test:drain", "copier", names[0], names[1])
+    assert _run(lake, client) == 4
+    assert [name for name, _ in client.xrange("test:drain")] == names[2:]
+    client.xreadgroup("copier", "one", {"test:drain": ">"})
+    client.xack("test:drain", "copier", *names)
+    assert _run(lake, client) == 0
+    assert client.xlen("test:drain") == 0
+    assert _bodies(lake) == [f"e{number}" for number in range(4)]

@@ -1,6 +1,6 @@
 """Seconds of the first and second ``up``, and the memory of every part.
 
-    .venv/bin/python benchmarks/platform.py [--idle 20]
+    .venv/bin/python benchmarks/parts.py [--idle 20]
 
 Uses a fresh state folder under the system's temporary folder and removes it. The environment is already made when
 this runs, so its set-up is not in the seconds (``time bin/nexus --help`` on a fresh clone gives that).
@@ -24,11 +24,18 @@ ROOT = Path(__file__).resolve().parent.parent
 def run(home: Path, *words: str) -> tuple[float, str]:
     start = time.monotonic()
     done = subprocess.run(
-        ["sh", "bin/nexus", *words], cwd=ROOT, env=os.environ | {"NEXUS_HOME": str(home)}, capture_output=True, text=True, check=False
+        ["sh", "bin/nexus", *words],
+        cwd=ROOT,
+        env=os.environ | {"NEXUS_HOME": str(home)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     seconds = time.monotonic() - start
     if done.returncode:
-        raise SystemExit(f"bin/nexus {' '.join(words)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}")
+        raise SystemExit(
+            f"bin/nexus {' '.join(words)} ended with {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+        )
     return seconds, done.stdout
 
 
@@ -51,7 +58,9 @@ def main() -> None:
         print(f"\n{'part':20} {'PSS MB':>8} {'RSS MB':>8}")
         for part in parts:
             print(f"{part['name']:20} {(part.get('pss_bytes') or 0) / 1e6:8.0f} {(part['rss_bytes'] or 0) / 1e6:8.0f}")
-        print(f"{'all':20} {sum((p.get('pss_bytes') or 0) for p in parts) / 1e6:8.0f} {sum((p['rss_bytes'] or 0) for p in parts) / 1e6:8.0f}")
+        print(
+            f"{'all':20} {sum((p.get('pss_bytes') or 0) for p in parts) / 1e6:8.0f} {sum((p['rss_bytes'] or 0) for p in parts) / 1e6:8.0f}"
+        )
     finally:
         run(home, "down")
         shutil.rmtree(home, ignore_errors=True)
