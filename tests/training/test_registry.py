@@ -102,9 +102,7 @@ def test_rollback__after_a_promotion__serves_the_previous_and_marks_the_other(
     assert "rolled back" in judged.decision.words()
 
 
-def test_publish__truncated_copy__is_fetched_again(
-    settings: Settings, versions: tuple[str, str], first_is_champion: str
-) -> None:
+def test_publish__truncated_copy__is_fetched_again(settings: Settings, first_is_champion: str) -> None:
     path = bundle_folder(settings.bundle_url, first_is_champion) / MODEL_FILE
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(NexusError, match="SHA-256"):
