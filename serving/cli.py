@@ -26,15 +26,10 @@ def recommend(
     import orjson
 
     from nexus import ids
-    from nexus.errors import NexusError
     from nexus.settings import load
 
-    try:
-        ids.parse(user, field="user")
-        answer = _ask(load(), user, count)
-    except NexusError as error:
-        _complain(error)
-        raise typer.Exit(2) from None
+    ids.parse(user, field="user")
+    answer = _ask(load(), user, count)
     if as_json:
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     else:
@@ -46,7 +41,7 @@ def _ask(settings: Any, user: str, count: int) -> dict[str, Any]:
 
     import httpx
 
-    from nexus.errors import NexusError, unavailable
+    from nexus.errors import Category, NexusError, unavailable
     from nexus.settings import not_started
 
     if settings.api.url is None:
@@ -62,6 +57,7 @@ def _ask(settings: Any, user: str, count: int) -> dict[str, Any]:
     if response.is_error:
         raise NexusError(
             answer.get("detail") or "the API refused",
+            category=Category.NOT_FOUND if response.status_code == httpx.codes.NOT_FOUND else Category.INVALID,
             field=answer.get("field"),
             value=answer.get("value"),
             remedy=answer.get("remedy"),
@@ -83,12 +79,3 @@ def _show(user: str, answer: dict[str, Any]) -> None:
     for rank, item in enumerate(answer["items"], 1):
         table.add_row(str(rank), item["title"], f"{item['score']:.3f}", item["reason"]["text"])
     console.print(table if answer["items"] else f"Nothing to recommend to {user}: they know every title here.")
-
-
-def _complain(error: Any) -> None:
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False)
-    console.print(f"[red]error[/red] {error.message}" + (f" ({error.field}: {error.value})" if error.value else ""))
-    if error.remedy:
-        console.print(f"[dim]what to do[/dim] {error.remedy}")

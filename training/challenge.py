@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from pydantic import ValidationError
 
 from nexus.settings import Settings
 from training import floors, gate, neighbours, registry, tracking
@@ -54,13 +55,21 @@ def judge(settings: Settings, dataset: Dataset, version: str) -> Judged:
         complaints.append(f"it was rolled back at {found.tags[registry.ROLLED_BACK_TAG]}")
     if record["data_hash"] != dataset.data_hash:
         complaints.append(f"it was trained on data {record['data_hash']}, not on {dataset.data_hash}")
+    ranks, note = None, None
+    if champion not in (None, version):
+        try:
+            ranks = champion_ranks(settings, dataset, champion)
+        except (ValidationError, KeyError, RuntimeError):  # its settings, record or weights are of another code
+            note = f"champion {champion} was made by another version of NEXUS and can't be measured again: floors only"
     decision = gate.decide(
         record["ranks"][winner],
         {floor: ranks for floor, ranks in record["ranks"].items() if floor not in (winner, NETWORK)},
-        None if champion in (None, version) else champion_ranks(settings, dataset, champion),
+        ranks,
         is_floor=winner != NETWORK,
         complaints=complaints,
     )
+    if note is not None:
+        decision = replace(decision, reasons=(note, *decision.reasons))
     client.set_model_version_tag(name, version, FIGURES_TAG, decision.words()[:4900])
     return Judged(version, champion, winner, decision, record["metrics"], record["protocol"])
 

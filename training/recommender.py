@@ -6,7 +6,7 @@ Does not belong here: floors, MLflow, the gate.
 Which data goes where, with each history ending in ..., validation title, test title:
 
 * training targets lie before the validation title; their tables come from the other folds of viewers (training.examples);
-* epochs are chosen by NDCG@10 on the validation titles, with tables of everything before these;
+* untrained, mixture or attention is chosen by NDCG@10 on the validation titles, with tables of everything before these;
 * the test figure uses the same weights, with tables of everything before the test titles;
 * the served model uses the same weights, with tables of everything.
 """
@@ -127,7 +127,7 @@ def factorise(histories: Sequence[History], popularity: Floats, count: int) -> F
 
 
 def train(prepared: Prepared, *, seed: int, max_seconds: float) -> Trained:
-    """Train one seed and keep the epoch that ranks the validation titles best."""
+    """Train one seed and keep the stage that ranks the validation titles best."""
     import lightning.pytorch as pl
     import torch
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import importlib.metadata
+import logging
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -130,6 +131,8 @@ def main() -> int:
     try:
         settings = load()
         logs.configure(part="worker", level=settings.log_level)
+        # A refused activity is told in one line of our own (workflows/activities/edge.py), without a traceback.
+        logging.getLogger("temporalio.activity").setLevel("ERROR")
         asyncio.run(_main(settings))
     except NexusError as error:
         logs.get(__name__).error(

@@ -22,6 +22,7 @@ REQUEST_TAG = "nexus/request"
 PATIENCE_S = 60.0
 _POLL_S, _ANSWER_S = 0.5, 30.0
 _LAUNCHES = 4
+_LOST_S = 10.0
 _RETRY_TAG = "dagster/will_retry"
 _IN_PROGRESS = ("QUEUED", "NOT_STARTED", "STARTING", "STARTED", "CANCELING")
 _DONE = {"SUCCESS", "FAILURE", "CANCELED"}
@@ -196,7 +197,7 @@ class Pipeline:
         run_id: str | None = None
         for _ in range(_LAUNCHES):
             under_way = self._successor(job, run_id)
-            run_id = under_way or self.launch(job)
+            run_id = under_way or self._launched(job)
             on_launch(run_id, under_way is not None)
             outcome = self.follow(run_id, on_step)
             if outcome is None:
@@ -209,6 +210,21 @@ class Pipeline:
             category=Category.UNAVAILABLE,
             remedy="see bin/nexus logs dagster-code; is there enough memory?",
         )
+
+    def _launched(self, job: str) -> str:
+        """Launch; when the answer got lost (a part was being restarted), take the run that came of it, or ask again."""
+        for is_last in (False, False, True):
+            try:
+                return self.launch(job)
+            except NexusError as error:
+                if is_last or not error.retryable:
+                    raise
+            deadline = time.monotonic() + _LOST_S
+            while time.monotonic() < deadline:
+                if under_way := self.in_progress(job):
+                    return under_way[0]
+                time.sleep(_POLL_S)
+        raise AssertionError("unreachable")
 
     def _successor(self, job: str, failed: str | None) -> str | None:
         """The run under way; after a run that Dagster tries again by itself, the one that it starts."""
@@ -234,7 +250,8 @@ class Pipeline:
                 is_retried = run["status"] == "FAILURE" and tags.get(_RETRY_TAG) == "true"
                 return Outcome(run_id, run["status"], time.monotonic() - began, progress.reason, is_retried)
             missed = missed + 1 if self._is_dead(progress) else 0
-            if missed * _POLL_S > 5:
+            is_stillborn = run.get("status") == "NOT_STARTED" and time.monotonic() - began > PATIENCE_S
+            if missed * _POLL_S > 5 or is_stillborn:
                 return None
             time.sleep(_POLL_S)
 

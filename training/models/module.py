@@ -26,7 +26,8 @@ class MixtureModule(pl.LightningModule):
     """Trains an :class:`AttentionWeigher`.
 
     It is fitted twice: first the global weights without the encoder (cheap: a few hundred numbers), then the encoder on
-    top of the best of them. After every epoch the weights that rank the validation titles best are kept.
+    top of them. Of three states (untrained, mixture, attention) the one that ranks the validation titles best is kept; not
+    the best of all epochs, since some hundred validation titles say little about which epoch was lucky.
 
     Args:
         weigher: The network.
@@ -64,11 +65,16 @@ class MixtureModule(pl.LightningModule):
         """Judge the untrained model: a blend of counts is the first to beat."""
         if not self.curve:
             self._look(float("nan"))
+            self._consider()
 
     def on_train_epoch_end(self) -> None:
-        """Judge, and keep the weights if they are the best so far."""
+        """A point of the curve."""
         self._look(sum(self._losses) / max(len(self._losses), 1))
         self._losses.clear()
+
+    def on_train_end(self) -> None:
+        """Keep what this fit came to, if it is better than what there was."""
+        self._consider()
 
     def restore_best(self) -> None:
         """Put the best weights back."""
@@ -79,10 +85,12 @@ class MixtureModule(pl.LightningModule):
         self.weigher.eval()
         figure = self.judge(self.weigher)
         self.weigher.train()
-        if not self._best or figure > max(point["validation_ndcg_10"] for point in self.curve):
-            self.best_epoch = len(self.curve)
-            self._best = {name: value.detach().clone() for name, value in self.weigher.state_dict().items()}
         self.curve.append({"epoch": float(len(self.curve)), "loss": loss, "validation_ndcg_10": figure})
+
+    def _consider(self) -> None:
+        if not self._best or self.curve[-1]["validation_ndcg_10"] > self.curve[self.best_epoch]["validation_ndcg_10"]:
+            self.best_epoch = len(self.curve) - 1
+            self._best = {name: value.detach().clone() for name, value in self.weigher.state_dict().items()}
 
     def configure_optimizers(self) -> Any:
         """AdamW and one cycle, for what is trained now: the global weights, or the encoder (and these, slowly)."""

@@ -16,10 +16,12 @@ import redis.exceptions
 from pydantic import ValidationError
 from temporalio import activity
 
+from nexus import logs
 from nexus.errors import NexusError, invalid, unavailable
 from workflows.errors import to_application_error
 
 HEARTBEAT_S = 1.0
+_LOG = logs.get(__name__)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -36,6 +38,8 @@ def translated(call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
         try:
             return await call(*args, **kwargs)
         except NexusError as error:
+            info = activity.info()
+            _LOG.warning("activity_refused", activity=info.activity_type, attempt=info.attempt, **error.as_dict())
             raise to_application_error(error) from error
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]

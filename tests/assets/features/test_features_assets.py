@@ -158,7 +158,8 @@ def test_registry__after_applying__has_the_versioned_service(platform):
 
 def test_facts__after_publishing__are_in_postgres_and_redis(run, platform):
     found = metadata(run, "serving_nexus__facts")
-    assert found["interactions/written"] == found["dagster/row_count"] == found["history/entries"]
+    assert found["interactions/written"] == found["dagster/row_count"]
+    assert found["history/entries"] >= found["dagster/row_count"]  # other tests' viewers in the same Redis are kept
     user_id = reference("user", 1)
     with connect(platform, "reader") as connection:
         (count,) = connection.execute(
