@@ -16,9 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-sys.path[0] = str(
-    Path(__file__).resolve().parent.parent
-)  # the root, not this folder: platform.py here is not the library's
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import numpy as np
 import polars as pl
