@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from nexus.settings import Settings, load, not_started
+from nexus.settings import Settings, load
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -84,12 +84,26 @@ def _load(source: Source, is_staged_only: bool) -> None:
     if is_staged_only:
         out.print("staged; next: bin/nexus pipeline run")
         return
-    if settings.dagster.url is None:
-        raise not_started("dagster")
+    if not _runs(settings):
+        out.print("staged; the platform is down.  next:  bin/nexus up   bin/nexus pipeline run")
+        return
     with Progress(out) as progress:
         outcome = run_job(settings, progress, JOB)
     out.print(f"loaded and everything made anew after {outcome.seconds:.1f} s", style="bold")
     out.print("  next:  bin/nexus recommend movielens:1   bin/nexus models list")
+
+
+def _runs(settings: Settings) -> bool:
+    """Whether Dagster answers."""
+    from nexus.runtime.probes import NotReadyError, http
+
+    if settings.dagster.url is None:
+        return False
+    try:
+        http(f"{settings.dagster.url}/server_info")
+    except NotReadyError:
+        return False
+    return True
 
 
 def _show(out: Console, staged: Staged, reviews: dict[str, Review], seconds: float) -> None:

@@ -33,7 +33,7 @@ def register(app: typer.Typer) -> None:
 def list_(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
     """Every registered model, newest first."""
     from nexus.cli.output import console
-    from training.registry import list_models
+    from training.catalog import list_models
 
     models = list_models(load())
     if as_json:
@@ -57,7 +57,7 @@ def list_(as_json: Annotated[bool, typer.Option("--json", help="For programs.")]
 def show(version: Annotated[str, typer.Argument(help="Number, or champion, challenger, previous.")]) -> None:
     """One model: figures beside the floors, the protocol, what the gate said."""
     from nexus.cli.output import console
-    from training.registry import list_models
+    from training.catalog import list_models
     from training.tracking import record_of
 
     settings = load()

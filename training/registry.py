@@ -9,7 +9,6 @@ of steps that ends with the pointer; a crash in between is repaired by asking fo
 
 from __future__ import annotations
 
-import json
 import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -19,13 +18,13 @@ from nexus.errors import Category, NexusError, not_found, unavailable
 from nexus.settings import Settings, not_started
 from training import bundle
 from training.bundle_format import read_pointer, write_pointer
+from training.catalog import described
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-METRICS_TAG = "metrics"
 ROLLED_BACK_TAG = "rolled_back_at"
 
 
@@ -62,21 +61,15 @@ def list_models(settings: Settings) -> list[dict[str, Any]]:
     aliases: dict[str, list[str]] = {}
     for alias, version in _aliases(registry, name).items():
         aliases.setdefault(version, []).append(alias)
-    return [describe(found, aliases.get(str(found.version), [])) for found in versions(registry, name)]
-
-
-def describe(found: ModelVersion, aliases: list[str]) -> dict[str, Any]:
-    """A version as plain data."""
-    tags = found.tags
-    return {
-        "version": str(found.version),
-        "aliases": sorted(aliases),
-        "metrics": json.loads(tags.get(METRICS_TAG, "{}")),
-        "data_hash": tags.get("data_hash"),
-        "created_at": datetime.fromtimestamp(found.creation_timestamp / 1000, UTC).isoformat(),
-        "kind": tags.get("kind"),
-        "gate": tags.get("gate"),
-    }
+    return [
+        described(
+            version=str(found.version),
+            tags=found.tags,
+            created_ms=found.creation_timestamp,
+            aliases=aliases.get(str(found.version), []),
+        )
+        for found in versions(registry, name)
+    ]
 
 
 def versions(registry: MlflowClient, name: str) -> list[ModelVersion]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexus.settings import ROOT, Settings
-from training import bundle, export, plots, registry
+from training import bundle, catalog, export, plots, registry
 from training.bundle_format import MODEL_FILE, Manifest
 from training.config import RecommenderConfig
 from training.dataset import Dataset
@@ -80,7 +80,7 @@ def log(settings: Settings, experiment: Experiment) -> Logged:
         mlflow.log_artifacts(temporary)
         version = _register(settings, exported.path)
     name = settings.mlflow.model_name
-    tags = _tags(experiment) | {registry.METRICS_TAG: json.dumps(experiment.table()[winner.name])}
+    tags = _tags(experiment) | {catalog.METRICS_TAG: json.dumps(experiment.table()[winner.name])}
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)
     client.set_registered_model_alias(name, registry.CHALLENGER, version)

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import UTC, datetime
 from time import monotonic
 from typing import Any
 
 import httpx
-import orjson
 
 from nexus import logs
 from nexus.settings import Settings
 from serving.models.champion import Champion
+from training import catalog
 from training.bundle_format import Manifest
 
 WITHIN_S = 2.0
 FRESH_S = 5.0
-NEWEST = 50
 _LOG = logs.get(__name__)
 
 
@@ -69,39 +67,10 @@ class Models:
         return self._kept
 
     async def _ask(self, client: httpx.AsyncClient) -> list[dict[str, Any]]:
-        versions = await client.get(
-            "/api/2.0/mlflow/model-versions/search",
-            params={"filter": f"name='{self._name}'", "max_results": NEWEST, "order_by": "version_number DESC"},
-        )
-        versions.raise_for_status()
-        found = versions.json().get("model_versions", [])
-        aliases = await self._aliases(client)
-        return sorted((_model(one, aliases) for one in found), key=lambda model: -int(model["version"]))
-
-    async def _aliases(self, client: httpx.AsyncClient) -> dict[str, list[str]]:
-        answer = await client.get("/api/2.0/mlflow/registered-models/get", params={"name": self._name})
-        if answer.status_code == httpx.codes.NOT_FOUND:
-            return {}
-        answer.raise_for_status()
-        named: dict[str, list[str]] = {}
-        for one in answer.json()["registered_model"].get("aliases", []):
-            named.setdefault(str(one["version"]), []).append(one["alias"])
-        return named
-
-
-def _model(version: dict[str, Any], aliases: dict[str, list[str]]) -> dict[str, Any]:
-    """A version as ``bin/nexus models list`` shows it: its figures are in its tags."""
-    tags = {tag["key"]: tag["value"] for tag in version.get("tags", ())}
-    return {
-        "version": str(version["version"]),
-        "aliases": sorted(aliases.get(str(version["version"]), [])),
-        "metrics": orjson.loads(tags.get("metrics", "{}")),
-        "data_hash": tags.get("data_hash"),
-        "created_at": datetime.fromtimestamp(int(version["creation_timestamp"]) / 1000, UTC),
-        "floors": {},
-        "protocol": tags.get("protocol", ""),
-        "kind": tags.get("kind"),
-    }
+        versions = await client.get(catalog.VERSIONS_PATH, params=catalog.versions_query(self._name))
+        model = await client.get(catalog.MODEL_PATH, params={"name": self._name})
+        known = None if model.status_code == httpx.codes.NOT_FOUND else model.raise_for_status().json()
+        return [found | {"floors": {}} for found in catalog.listed(versions.raise_for_status().json(), known)]
 
 
 def _from_manifest(manifest: Manifest) -> dict[str, Any]:
