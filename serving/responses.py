@@ -55,6 +55,8 @@ class SecurityHeaders:
                     headers.setdefault(name, value)
                 if scope["path"].startswith(("/v1/", "/health/")):
                     headers.setdefault("cache-control", "no-store")
+                elif scope["path"].startswith("/web/"):
+                    headers.setdefault("cache-control", "no-cache")  # ask again: modules of two versions must not mix
             await send(message)
 
         await self.app(scope, receive, with_headers)

@@ -22,11 +22,12 @@ SHOWN = ("ndcg_10", "hr_10", "validation_ndcg_10", "coverage_10")
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Trained models: list, inspect, promote, roll back.", no_args_is_help=True)
+    group = typer.Typer(help="Trained models: list, inspect, promote, approve, roll back.", no_args_is_help=True)
     group.command("list", epilog="Examples:  bin/nexus models list  |  bin/nexus models list --json")(list_)
     group.command("show", epilog="Example:  bin/nexus models show 3")(show)
     group.command("promote", epilog="Example:  bin/nexus models promote 3 --reason 'better on new titles'")(promote)
     group.command("rollback", epilog="Example:  bin/nexus models rollback --reason 'odd lists'")(rollback)
+    group.command("approve", epilog="Example:  bin/nexus models approve promote-recommender-3 --by ada")(approve)
     app.add_typer(group, name="models")
 
 
@@ -92,7 +93,16 @@ def rollback(
     _change("run_rollback", reason)
 
 
-def _change(function: str, *arguments: str) -> None:
+def approve(
+    workflow: Annotated[str, typer.Argument(help="The waiting promotion, as `models promote` or Temporal names it.")],
+    by: Annotated[str, typer.Option(help="Who says so; kept with the workflow.")],
+    reject: Annotated[bool, typer.Option("--reject", help="Refuse it instead.")] = False,
+) -> None:
+    """Give a person's word to a promotion that waits for it (NEXUS_TRAINING__REQUIRE_APPROVAL=true)."""
+    _change("approve", workflow, not reject, by)
+
+
+def _change(function: str, *arguments: str | bool) -> None:
     from nexus.cli.output import console
 
     run = getattr(importlib.import_module("workflows.client"), function)

@@ -170,6 +170,9 @@ def endpoints(state: State) -> dict[str, Any]:
             "address": f"127.0.0.1:{number['temporal']}",
             "ui_url": f"http://127.0.0.1:{number['temporal-ui']}",
         }
+        if "task_queue" not in state.user.temporal.model_fields_set:
+            # Ports move between homes: a worker left behind by another one must not take this one's work.
+            found["temporal"]["task_queue"] = f"nexus-{hashlib.sha256(str(state.home.root).encode()).hexdigest()[:8]}"
     for area, listener in (("dagster", "dagster-webserver"), ("mlflow", "mlflow"), ("api", "api")):
         if not state.is_external(area):
             found[area] = {"url": f"http://{_reachable(state, area)}:{number[listener]}"}
