@@ -6,6 +6,7 @@ Does not belong here: command lines (one file per part).
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
