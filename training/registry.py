@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from nexus import logs
 from nexus.errors import Category, NexusError, not_found, unavailable
+from nexus.lake.spark import import_pyspark_safely
 from nexus.settings import Settings, not_started
 from training import bundle
 from training.bundle_format import read_pointer, write_pointer
@@ -37,6 +38,7 @@ def client(settings: Settings) -> MlflowClient:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR", "1")
     os.environ.setdefault("MLFLOW_UV_AUTO_DETECT", "false")
+    import_pyspark_safely()
     import mlflow
     from mlflow.exceptions import MlflowException
 

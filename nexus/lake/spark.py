@@ -75,6 +75,17 @@ def _named_main_module() -> Iterator[None]:
         del main.__file__
 
 
+def import_pyspark_safely() -> None:
+    """Import pyspark's session ahead of a library that would import it by itself (MLflow does, at each start of a run).
+
+    Does nothing where that import is harmless.
+    """
+    main = sys.modules["__main__"]
+    if main.__spec__ is None and not hasattr(main, "__file__"):
+        with _named_main_module():
+            import pyspark.sql.connect.session  # noqa: F401
+
+
 def _no_engine(url: str, error: Exception) -> NexusError:
     return unavailable(
         "the Spark Connect server does not answer",

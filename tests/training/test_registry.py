@@ -1,12 +1,14 @@
 """From an experiment to a served bundle and back, on a real MLflow store (sqlite in a temporary folder)."""
 
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from nexus.errors import NexusError
-from nexus.settings import MlflowSettings, Settings
+from nexus.settings import ROOT, MlflowSettings, Settings
 from training import challenge, experiment, registry, tracking
 from training.bundle_format import MODEL_FILE, bundle_folder, read_champion, read_pointer
 from training.config import RecommenderConfig
@@ -145,3 +147,15 @@ def test_client__nobody_listens__is_unavailable(tmp_path: Path) -> None:
     away = Settings(home=tmp_path, mlflow=MlflowSettings(url="http://127.0.0.1:9"))
     with pytest.raises(NexusError, match="does not answer"):
         registry.list_models(away)
+
+
+def test_client__in_a_spawned_process__survives_what_mlflow_imports(settings: Settings) -> None:
+    code = (
+        "import sys; main = sys.modules['__main__']; main.__spec__ = None; assert not hasattr(main, '__file__')\n"
+        "from nexus.settings import load; from training import registry; import mlflow\n"
+        f"registry.client(load(mlflow={{'url': {settings.mlflow.url!r}}}))\n"
+        "mlflow.set_experiment('nexus')\n"
+        "with mlflow.start_run(): print('survived')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.stdout.strip().endswith("survived"), done.stderr[-1000:]
