@@ -53,7 +53,7 @@ def test_page__real_api__first_rating_makes_a_viewer_with_recommendations(api: s
     names = page.locator(".card-link").all_inner_texts()
     assert name not in names
     first = names[0]
-    page.get_by_role("button", name=f"Not for me: {first}").click()
+    page.get_by_role("button", name=f"Not for me: {first}", exact=True).click()
     expect(page.locator("#toasts")).to_contain_text("will not be recommended")
     expect(page.locator(".card-link", has_text=first)).to_have_count(0)
 
