@@ -29,6 +29,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+PATIENCE_MS = 20_000  # a loaded machine is slow; what never comes still fails
 WATCH_POLICY = """
   window.violations = [];
   addEventListener("securitypolicyviolation", (event) => violations.push(event.violatedDirective + " " + event.blockedURI));
@@ -42,8 +43,9 @@ def browser() -> Iterator[Browser]:
     executable = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if executable is None:
         pytest.skip("Chromium is not installed: apt-get install --no-install-recommends chromium")
-    from playwright.sync_api import sync_playwright
+    from playwright.sync_api import expect, sync_playwright
 
+    expect.set_options(timeout=PATIENCE_MS)
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=executable, args=FLAGS)
         yield launched
@@ -90,7 +92,7 @@ def open_page(browser: Browser) -> Iterator[Any]:
     def make(url: str, **context: Any) -> Watched:
         made = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-GB", **context})
         page = made.new_page()
-        page.set_default_timeout(5_000)
+        page.set_default_timeout(PATIENCE_MS)
         page.add_init_script(WATCH_POLICY)
         watched = Watched(page, url)
         page.on("console", lambda message: message.type == "error" and watched.console.append(message.text))
