@@ -16,7 +16,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field
 
 from nexus import ids
-from nexus.errors import NexusError, invalid
+from nexus.errors import invalid
 
 STREAM = "nexus:events"
 CONTENT_STREAM = "nexus:content-events"
@@ -246,6 +246,3 @@ def accept_arguments(events: list[Event]) -> list[str | bytes | int]:
             entry.member(),
         ]
     return arguments
-
-
-__all__ = ["Event", "EventType", "HistoryEntry", "NexusError", "accept_arguments", "parse"]

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable
-from typing import Any, Final
+from typing import Any, Final, Literal, get_args
 
 import polars as pl
 import psycopg
@@ -19,7 +19,7 @@ from nexus import ids
 from nexus.db.bulk import BulkResult, Frame, as_polars, json_column, stage
 from nexus.errors import Category, NexusError
 
-CONTENT_TYPES: Final = (
+ContentType = Literal[
     "movie",
     "series",
     "season",
@@ -32,7 +32,8 @@ CONTENT_TYPES: Final = (
     "podcast",
     "audiobook",
     "other",
-)
+]
+CONTENT_TYPES: Final[tuple[str, ...]] = get_args(ContentType)
 
 
 class ContentRecord(BaseModel):

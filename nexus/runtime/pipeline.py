@@ -213,18 +213,18 @@ class Pipeline:
 
     def _launched(self, job: str) -> str:
         """Launch; when the answer got lost (a part was being restarted), take the run that came of it, or ask again."""
-        for is_last in (False, False, True):
+        for _ in range(2):
             try:
                 return self.launch(job)
             except NexusError as error:
-                if is_last or not error.retryable:
+                if not error.retryable:
                     raise
             deadline = time.monotonic() + _LOST_S
             while time.monotonic() < deadline:
                 if under_way := self.in_progress(job):
                     return under_way[0]
                 time.sleep(_POLL_S)
-        raise AssertionError("unreachable")
+        return self.launch(job)
 
     def _successor(self, job: str, failed: str | None) -> str | None:
         """The run under way; after a run that Dagster tries again by itself, the one that it starts."""

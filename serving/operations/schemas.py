@@ -8,22 +8,9 @@ from typing import Annotated, Any, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from nexus import ids
+from nexus.db.content import ContentType
 from nexus.errors import NexusError
 
-ContentType = Literal[
-    "movie",
-    "series",
-    "season",
-    "episode",
-    "short",
-    "trailer",
-    "clip",
-    "song",
-    "album",
-    "podcast",
-    "audiobook",
-    "other",
-]
 EARLIEST_YEAR = 1870
 _OPERATION = "ingest-7a6d2d0a-52a7-5c0f-9f5d-6f0b0f0c1d11-0c9d4e5f6a7b"
 YEARS_AHEAD = 5
