@@ -19,6 +19,8 @@ class Job(StrEnum):
 
     PIPELINE = "pipeline"
     EVENTS = "events"
+    CORE = "core"
+    CARE = "care"
 
 
 def register(app: typer.Typer) -> None:

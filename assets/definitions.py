@@ -1,7 +1,7 @@
 """The root of the Dagster code location: finds assets, adds generated checks, jobs, schedules and resources.
 
 Belongs here: collecting. Does not belong here: an asset, a check, a rule. Every module under ``assets/raw``,
-``core``, ``marts``, ``features`` and ``models`` is found by itself. A module whose asset takes ``context`` must not import
+``core``, ``marts``, ``features``, ``models``, ``reports`` and ``care`` is found by itself. A module whose asset takes ``context`` must not import
 annotations from ``__future__``: Dagster compares the annotation with the class.
 """
 
@@ -16,9 +16,10 @@ from typing import Any
 
 import dagster as dg
 
-from assets import checks, jobs, resources, schedules
+from assets import alerts, automation, checks, jobs, resources, schedules
+from nexus.settings import Settings, load
 
-LAYERS = ("raw", "core", "marts", "features", "models")
+LAYERS = ("raw", "core", "marts", "features", "models", "reports", "care")
 
 
 def asset_modules() -> Iterator[ModuleType]:
@@ -33,20 +34,29 @@ def asset_modules() -> Iterator[ModuleType]:
             yield module
 
 
-def build_defs(*, resource_overrides: Mapping[str, Any] | None = None) -> dg.Definitions:
+def build_defs(
+    *, resource_overrides: Mapping[str, Any] | None = None, settings: Settings | None = None
+) -> dg.Definitions:
     """Fresh definitions.
 
     Args:
         resource_overrides: Resources that replace the default ones, by name (tests, special deployments).
+        settings: When things happen by themselves; default what the environment says.
     """
+    settings = settings or load()
     modules = list(asset_modules())
-    assets = dg.load_assets_from_modules(modules)
+    assets = automation.automated(dg.load_assets_from_modules(modules), settings)
     return dg.Definitions(
         assets=assets,
         asset_checks=[*dg.load_asset_checks_from_modules(modules), *checks.generated(assets)],
-        jobs=jobs.build(),
-        schedules=schedules.build(),
-        sensors=[*schedules.sensors(), *_of(modules, dg.SensorDefinition)],
+        jobs=jobs.build(settings),
+        schedules=schedules.build(settings),
+        sensors=[
+            *schedules.sensors(settings),
+            *automation.sensors(settings),
+            *alerts.build(),
+            *_of(modules, dg.SensorDefinition),
+        ],
         resources={"platform": resources.PlatformResource(), **(resource_overrides or {})},
         executor=dg.in_process_executor,
     )

@@ -7,18 +7,37 @@ from __future__ import annotations
 
 import dagster as dg
 
+from assets import compute
+from nexus.settings import Settings
+
 PIPELINE = "pipeline"
 EVENTS = "events"
+CORE = "core"
+CARE = "care"
+CARE_GROUP = "care"
 
 
-def build() -> list[dg.UnresolvedAssetJobDefinition]:
+def build(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     """Every job of the code location."""
     return [
         dg.define_asset_job(
             PIPELINE,
-            selection=dg.AssetSelection.all(),
+            selection=dg.AssetSelection.all() - dg.AssetSelection.groups(CARE_GROUP, "reports"),
             description="Everything, from what arrived to what is served: raw, core, marts, features, models, serving.",
             executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
+            CORE,
+            selection=dg.AssetSelection.groups("core"),
+            description="Judge every raw row by today's rules: what is accepted, and what is quarantined.",
+            executor_def=dg.in_process_executor,
+        ),
+        dg.define_asset_job(
+            CARE,
+            selection=dg.AssetSelection.groups(CARE_GROUP),
+            description="Compact, order, checkpoint and vacuum the lake's tables.",
+            executor_def=dg.in_process_executor,
+            tags=compute.run_tags(settings),
         ),
         dg.define_asset_job(
             EVENTS,

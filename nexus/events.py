@@ -7,10 +7,11 @@ Does not belong here: HTTP (serving), the drain into the lake (assets), the copy
 from __future__ import annotations
 
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field
@@ -20,10 +21,13 @@ from nexus.errors import invalid
 
 STREAM = "nexus:events"
 CONTENT_STREAM = "nexus:content-events"
+SERVED_STREAM = "nexus:served"
 DEDUPLICATION_TTL_S = 7 * 24 * 3600
 RATING_MAX = 5.0
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 EARLIEST = datetime(1970, 1, 2, tzinfo=UTC)
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIELDS = frozenset({"event_id", "type", "user", "content", "value", "at"})
 
 
 class EventType(StrEnum):
@@ -58,8 +62,17 @@ def hidden_key(user_id: uuid.UUID | str) -> str:
 
 
 def restored_key(user_id: uuid.UUID | str) -> str:
-    """Set once a viewer's history here is as complete as in Postgres; it goes when Redis is emptied."""
+    """Set once a viewer's history here is as complete as in Postgres; it goes when Redis is emptied.
+
+    Its value names the state of history and hidden titles: whoever changes one of them also writes a value here that was
+    never used before (:func:`new_version`, or the id of an entry of the stream). Kept answers are valid only for theirs.
+    """
     return f"nexus:history-restored:{user_id}"
+
+
+def new_version() -> str:
+    """A value for :func:`restored_key` that was never used before."""
+    return uuid.uuid4().hex
 
 
 def event_key(event_id: str) -> str:
@@ -69,7 +82,8 @@ def event_key(event_id: str) -> str:
 
 def epoch_ms(moment: datetime) -> int:
     """Whole milliseconds since 1970, rounded down; exact, so that everyone gets the same bytes of an entry."""
-    return (moment - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    since = moment - _EPOCH
+    return since.days * 86_400_000 + since.seconds * 1_000 + since.microseconds // 1_000
 
 
 class Event(BaseModel):
@@ -83,6 +97,30 @@ class Event(BaseModel):
     user_ref: str = Field(description="the id as the sender wrote it")
     content_id: uuid.UUID
     value: float | None = None
+    occurred_at: datetime
+    received_at: datetime
+
+
+class Checked(NamedTuple):
+    """A raw event whose fields are right; its ids are still those of the sender."""
+
+    event_id: str
+    type: EventType
+    user: uuid.UUID | ids.Reference
+    content: uuid.UUID | ids.Reference
+    value: float | None
+    occurred_at: datetime
+
+
+class Accepted(NamedTuple):
+    """What :class:`Event` says, with ids as text: made by the thousand, so it is no model."""
+
+    event_id: str
+    type: str
+    user_id: str
+    user_ref: str
+    content_id: str
+    value: float | None
     occurred_at: datetime
     received_at: datetime
 
@@ -108,6 +146,11 @@ def preference(kind: EventType, value: float | None) -> float:
     if kind is EventType.RATE:
         return (value or 0.0) / RATING_MAX
     return PREFERENCE_OF_TYPE.get(kind, 0.0)
+
+
+def value_range(kind: EventType) -> tuple[float, float] | None:
+    """Lowest and highest value of an event of this type; None: it has none."""
+    return _VALUE_RANGE.get(kind)
 
 
 def check_value(kind: EventType, value: object) -> float | None:
@@ -155,23 +198,19 @@ def check_time(text: object, *, now: datetime) -> datetime:
 
 def check_event_id(text: object) -> str:
     """The sender's id of the event: 1 to 128 visible characters."""
-    if isinstance(text, str) and 1 <= len(text) <= 128 and text.isprintable() and not any(map(str.isspace, text)):
-        return text
+    if isinstance(text, str) and 1 <= len(text) <= 128 and text.isprintable() and " " not in text:
+        return text  # the plain blank is the only one that counts as printable
     raise invalid(
         "event_id is not an id", field="event_id", value=text, remedy="send 1 to 128 characters without blanks"
     )
 
 
-def parse(raw: object, *, now: datetime) -> tuple[Event, ids.Reference | uuid.UUID]:
+def check(raw: object, *, now: datetime) -> Checked:
     """Check one raw event of a request.
 
     Args:
         raw: The decoded JSON object.
         now: The time of the request, UTC.
-
-    Returns:
-        The event, whose ``content_id`` is what the reference would be called when first seen, and the content
-        reference itself: the caller looks it up and refuses what is unknown.
 
     Raises:
         NexusError: category ``invalid``, with the field at fault.
@@ -179,9 +218,9 @@ def parse(raw: object, *, now: datetime) -> tuple[Event, ids.Reference | uuid.UU
     if not isinstance(raw, dict):
         raise invalid("an event is a JSON object", field="events", value=raw, remedy="send objects in events")
     fields: dict[str, Any] = raw
-    unknown = sorted(set(fields) - {"event_id", "type", "user", "content", "value", "at"})
-    if unknown:
-        raise invalid("an event has no such field", field=unknown[0], value=fields[unknown[0]], remedy="leave it out")
+    if not fields.keys() <= _FIELDS:
+        unknown = min(fields.keys() - _FIELDS)
+        raise invalid("an event has no such field", field=unknown, value=fields[unknown], remedy="leave it out")
     event_id = check_event_id(fields.get("event_id"))
     try:
         kind = EventType(fields.get("type"))  # type: ignore[arg-type]
@@ -192,57 +231,88 @@ def parse(raw: object, *, now: datetime) -> tuple[Event, ids.Reference | uuid.UU
             value=fields.get("type"),
             remedy=f"send one of {', '.join(EventType)}",
         ) from None
-    user = ids.parse(fields.get("user"), field="user")
-    content = ids.parse(fields.get("content"), field="content")
+    return Checked(
+        event_id,
+        kind,
+        ids.parse(fields.get("user"), field="user"),
+        ids.parse(fields.get("content"), field="content"),
+        check_value(kind, fields.get("value")),
+        check_time(fields.get("at"), now=now),
+    )
+
+
+def parse(raw: object, *, now: datetime) -> tuple[Event, ids.Reference | uuid.UUID]:
+    """Check one raw event, and give it the ids under which its viewer and title would be known when first seen.
+
+    Returns:
+        The event, and the content reference itself: the caller looks it up and refuses what is unknown.
+
+    Raises:
+        NexusError: category ``invalid``, with the field at fault.
+    """
+    found = check(raw, now=now)
     event = Event(
-        event_id=event_id,
-        type=kind,
-        user_id=ids.internal("user", user),
-        user_ref=str(user),
-        content_id=ids.internal("content", content),
-        value=check_value(kind, fields.get("value")),
-        occurred_at=check_time(fields.get("at"), now=now),
+        event_id=found.event_id,
+        type=found.type,
+        user_id=ids.internal("user", found.user),
+        user_ref=str(found.user),
+        content_id=ids.internal("content", found.content),
+        value=found.value,
+        occurred_at=found.occurred_at,
         received_at=now,
     )
-    return event, content
+    return event, found.content
 
 
 # One call accepts a batch: for each event, if its id is new, mark it, append it to the stream and update the
-# viewer's history (or hidden set). All or nothing, because Redis runs a script alone.
+# viewer's history (or hidden set). All or nothing, because Redis runs a script alone. It returns the places (from 0) of the
+# new ones. A viewer whose history is complete gets a new version, so that answers made from the old one are void.
 ACCEPT_SCRIPT = """
-local ttl = tonumber(ARGV[1])
+local ttl = ARGV[1]
+local call = redis.call
 local fresh = {}
+local changed = {}
 for i = 2, #ARGV, 7 do
-  local event_id, body, user, content, kind, at_ms, member =
-    ARGV[i], ARGV[i+1], ARGV[i+2], ARGV[i+3], ARGV[i+4], ARGV[i+5], ARGV[i+6]
-  if redis.call('SET', 'nexus:event:' .. event_id, 1, 'NX', 'EX', ttl) then
-    redis.call('XADD', 'nexus:events', '*', 'event', body)
-    redis.call('ZADD', 'nexus:history:' .. user, at_ms, member)
-    if kind == 'hide' then redis.call('SADD', 'nexus:hidden:' .. user, content) end
-    if kind == 'unhide' then redis.call('SREM', 'nexus:hidden:' .. user, content) end
-    fresh[#fresh + 1] = event_id
+  local user, content, kind = ARGV[i+2], ARGV[i+3], ARGV[i+4]
+  if call('SET', 'nexus:event:' .. ARGV[i], 1, 'NX', 'EX', ttl) then
+    local id = call('XADD', 'nexus:events', '*', 'event', ARGV[i+1])
+    call('ZADD', 'nexus:history:' .. user, ARGV[i+5], ARGV[i+6])
+    if kind == 'hide' then call('SADD', 'nexus:hidden:' .. user, content) end
+    if kind == 'unhide' then call('SREM', 'nexus:hidden:' .. user, content) end
+    changed[user] = id
+    fresh[#fresh + 1] = (i - 2) / 7
   end
 end
+for user, id in pairs(changed) do call('SET', 'nexus:history-restored:' .. user, id, 'XX') end
 return fresh
 """
 
 
-def accept_arguments(events: list[Event]) -> list[str | bytes | int]:
+def accept_arguments(events: Iterable[Event | Accepted]) -> list[str | bytes | int]:
     """The arguments of :data:`ACCEPT_SCRIPT` for a batch."""
     arguments: list[str | bytes | int] = [DEDUPLICATION_TTL_S]
     for event in events:
-        at_ms = epoch_ms(event.occurred_at)
-        entry = HistoryEntry(
-            event_id=event.event_id, type=event.type, content_id=event.content_id, value=event.value, at_ms=at_ms
-        )
-        body = orjson.dumps(event.model_dump(mode="json"))
-        arguments += [
-            event.event_id,
-            body,
-            str(event.user_id),
-            str(event.content_id),
-            str(event.type),
+        event_id, kind, content_id, value = event.event_id, str(event.type), str(event.content_id), event.value
+        user_id, at_ms = str(event.user_id), epoch_ms(event.occurred_at)
+        body = {
+            "event_id": event_id,
+            "type": kind,
+            "user_id": user_id,
+            "user_ref": event.user_ref,
+            "content_id": content_id,
+            "value": value,
+            "occurred_at": event.occurred_at,
+            "received_at": event.received_at,
+        }
+        # The same bytes as HistoryEntry.member: names in the order of the alphabet.
+        entry = {"at_ms": at_ms, "content_id": content_id, "event_id": event_id, "type": kind, "value": value}
+        arguments += (
+            event_id,
+            orjson.dumps(body, option=orjson.OPT_UTC_Z),
+            user_id,
+            content_id,
+            kind,
             at_ms,
-            entry.member(),
-        ]
+            orjson.dumps(entry),
+        )
     return arguments

@@ -12,10 +12,19 @@ import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     InitSettingsSource,
@@ -28,6 +37,7 @@ from nexus.errors import Category, NexusError
 
 ROOT = Path(__file__).resolve().parent.parent
 Role = Literal["api", "worker", "pipeline", "reader"]
+Cron = Annotated[str, StringConstraints(pattern=r"^\s*([0-9*/,-]+\s+){4}[0-9A-Za-z*/,-]+\s*$")]
 PLACEHOLDERS = frozenset({"", "change-me", "changeme", "secret", "password", "postgres", "nexus", "example"})
 
 
@@ -43,9 +53,9 @@ class PostgresSettings(Area):
     url: SecretStr | None = Field(None, description="postgresql://owner:password@host:port/nexus; unset: embedded")
     port: int = Field(15432, ge=0, le=65535, description="preferred port of the embedded server; 0: any free one")
     role_passwords: dict[Role, SecretStr] = Field(default_factory=dict, description="passwords of the lesser roles")
-    dagster_database: str = "dagster"
-    mlflow_database: str = "mlflow"
-    feast_database: str = "feast"
+    dagster_database: str = Field("dagster", description="database of Dagster's runs and schedules")
+    mlflow_database: str = Field("mlflow", description="database of MLflow's runs and models")
+    feast_database: str = Field("feast", description="database of Feast's registry")
 
     def owner_url(self, *, driver: str = "psycopg", database: str | None = None) -> str:
         """SQLAlchemy URL of the owner, with an explicit driver (``psycopg``, ``psycopg2`` or empty for libpq)."""
@@ -74,7 +84,7 @@ class RedisSettings(Area):
     """What is in motion, and what may be lost."""
 
     url: SecretStr | None = Field(None, description="redis://[:password@]host:port/0; unset: embedded")
-    port: int = Field(16379, ge=0, le=65535)
+    port: int = Field(16379, ge=0, le=65535, description="preferred port of the embedded server; 0: any free one")
 
     def dsn(self) -> str:
         """The URL, for a client."""
@@ -87,44 +97,65 @@ class TemporalSettings(Area):
     """The engine of durable workflows."""
 
     address: str | None = Field(None, description="host:port of the frontend; unset: embedded")
-    port: int = Field(17233, ge=0, le=65535)
-    ui_url: str | None = None
-    ui_port: int = Field(18233, ge=0, le=65535)
-    namespace: str = "default"
-    task_queue: str = "nexus"
+    port: int = Field(17233, ge=0, le=65535, description="preferred port of the embedded server; 0: any free one")
+    ui_url: str | None = Field(None, description="http://host:port of the web interface; unset: embedded")
+    ui_port: int = Field(
+        18233, ge=0, le=65535, description="preferred port of the embedded web interface; 0: any free one"
+    )
+    namespace: str = Field("default", description="Temporal namespace")
+    task_queue: str = Field(
+        "nexus", description="queue that the worker serves; the embedded runtime gives each home its own"
+    )
 
 
 class DagsterSettings(Area):
     """The engine of assets."""
 
     url: str | None = Field(None, description="http://host:port of the webserver; unset: embedded")
-    port: int = Field(13000, ge=0, le=65535)
-    code_port: int = Field(14000, ge=0, le=65535)
+    port: int = Field(13000, ge=0, le=65535, description="preferred port of the webserver; 0: any free one")
+    code_port: int = Field(14000, ge=0, le=65535, description="preferred port of the code server; 0: any free one")
 
 
 class MlflowSettings(Area):
     """The registry of models."""
 
     url: str | None = Field(None, description="http://host:port of the tracking server; unset: embedded")
-    port: int = Field(15000, ge=0, le=65535)
-    experiment: str = "nexus"
-    model_name: str = "recommender"
+    port: int = Field(15000, ge=0, le=65535, description="preferred port of the embedded server; 0: any free one")
+    experiment: str = Field("nexus", description="MLflow experiment of all runs")
+    model_name: str = Field("recommender", description="name of the registered model")
 
 
 class ApiSettings(Area):
     """The HTTP door."""
 
-    host: str = "127.0.0.1"
+    host: str = Field("127.0.0.1", description="address to listen on; only this machine by default")
     url: str | None = Field(None, description="where the API answers; written by the runtime")
-    port: int = Field(8788, ge=0, le=65535)
-    max_body_bytes: int = Field(2_000_000, gt=0)
+    port: int = Field(8788, ge=0, le=65535, description="preferred port; 0: any free one")
+    max_body_bytes: int = Field(2_000_000, gt=0, description="largest request body in bytes")
 
 
 class LakeSettings(Area):
     """Delta tables and how they are computed."""
 
     url: str | None = Field(None, description="folder or s3:// URL of the tables; unset: $NEXUS_HOME/lake")
-    spark_url: str | None = Field(None, description="sc://host:port of a Spark Connect server; unset: Sail in process")
+    engine: Literal["sail", "jvm"] | None = Field(
+        None,
+        description="sail (in process; delta-rs writes) or jvm (Spark and Delta on Java; its executors write); "
+        "unset: jvm when spark_url is set, else sail",
+    )
+    spark_url: str | None = Field(
+        None, description="sc://host:port of a Spark Connect server; unset: an embedded one of the engine's kind"
+    )
+    spark_port: int = Field(15102, ge=0, le=65535, description="preferred port of the embedded jvm engine")
+    spark_memory: str = Field("2g", pattern="^[1-9][0-9]*[mg]$", description="heap of the embedded jvm engine")
+    spark_jars: Path | None = Field(
+        None, description="folder with the jars of deploy/spark/jars.sha256; unset: fetched with Maven, once"
+    )
+
+    @property
+    def is_jvm(self) -> bool:
+        """Whether Spark and Delta on Java compute and write."""
+        return self.engine == "jvm" or (self.engine is None and self.spark_url is not None)
 
 
 class ServingSettings(Area):
@@ -137,9 +168,62 @@ class ServingSettings(Area):
 class TrainingSettings(Area):
     """How models are trained and promoted."""
 
-    seeds: tuple[int, ...] = (1, 2, 3)
+    seeds: tuple[int, ...] = Field((1, 2, 3), description="seeds of training; the pipeline trains the first")
     max_seconds: float = Field(120.0, gt=0, description="time limit of one seed's training")
     require_approval: bool = Field(False, description="PromoteModel waits for a person's approval")
+    is_automatic: bool = Field(
+        True, description="schedules and sensors start runs by themselves; false: only people do"
+    )
+    schedule: Cron = Field("15 3 * * *", description="when everything is made anew and a model trained, cron, UTC")
+    min_new_events: int = Field(500, ge=1, description="new events since the last judged model that start a training")
+    cooldown_s: float = Field(1800.0, ge=0, description="seconds between two trainings that new data starts")
+    stale_after_h: float = Field(36.0, gt=0, description="hours after which what is made daily counts as old")
+    accelerator: Literal["auto", "cpu", "gpu"] = Field("cpu", description="what Lightning trains on")
+    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = Field("auto", description="Lightning's strategy")
+    devices: int = Field(1, ge=1, le=64, description="devices, or processes where the accelerator is cpu")
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    gpus: int = Field(0, ge=0, description="nvidia.com/gpu that a training run asks of Kubernetes; cluster profile")
+
+
+class CareSettings(Area):
+    """How the lake's tables are kept small and fast."""
+
+    schedule: Cron = Field("45 4 * * 0", description="when tables are compacted, ordered and vacuumed, cron, UTC")
+    retain_days: float = Field(14.0, ge=0, description="days for which every version of a table can be read")
+
+
+class AlertSettings(Area):
+    """Who is told when a check or a run fails."""
+
+    webhook_url: SecretStr | None = Field(None, description="http(s) URL that each alert is posted to; unset: nobody")
+    webhook_secret: SecretStr | None = Field(None, description="key of the HMAC-SHA256 in X-Nexus-Signature")
+    timeout_s: float = Field(5.0, gt=0, le=30)
+    max_attempts: int = Field(20, ge=1, description="deliveries tried of one alert before it is left alone")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_http(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and urlsplit(value.get_secret_value()).scheme not in {"http", "https"}:
+            raise ValueError("is no http or https URL")
+        return value
+
+
+class TelemetrySettings(Area):
+    """Traces and figures of the parts. Everything listens on loopback unless a person says otherwise."""
+
+    otlp_endpoint: str | None = Field(
+        None, description="http://host:4318 of a collector (OTLP/HTTP); unset: files only"
+    )
+    sample_ratio: float = Field(
+        0.02, ge=0, le=1, description="share of reading requests and event batches that are traced; operations always"
+    )
+    file_bytes: int = Field(8_000_000, ge=0, description="size at which a part's file of spans is rotated; 0: no file")
+    metrics_host: str = Field("127.0.0.1", description="address on which the worker shows figures")
+    metrics_port: int = Field(17534, ge=0, le=65535, description="the worker's figures and those of the platform")
+    metrics_url: str | None = Field(None, description="where they answer; written by the runtime; unset: not shown")
+    engine_port: int = Field(17535, ge=0, le=65535, description="figures of the worker's Temporal client")
+    engine_url: str | None = Field(None, description="where they answer; written by the runtime; unset: not shown")
+    temporal_url: str | None = Field(None, description="figures of the Temporal server; written by the runtime")
 
 
 class Settings(BaseSettings):
@@ -154,8 +238,10 @@ class Settings(BaseSettings):
     )
 
     home: Path = Field(ROOT / ".nexus", description="the folder that holds all state")
-    profile: Literal["embedded", "cluster"] = "embedded"
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    profile: Literal["embedded", "cluster"] = Field(
+        "embedded", description="one machine with embedded parts, or servers of a cluster"
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least level that is logged")
     postgres: PostgresSettings = PostgresSettings()
     redis: RedisSettings = RedisSettings()
     temporal: TemporalSettings = TemporalSettings()
@@ -165,6 +251,9 @@ class Settings(BaseSettings):
     lake: LakeSettings = LakeSettings()
     serving: ServingSettings = ServingSettings()
     training: TrainingSettings = TrainingSettings()
+    telemetry: TelemetrySettings = TelemetrySettings()
+    care: CareSettings = CareSettings()
+    alerts: AlertSettings = AlertSettings()
 
     @field_validator("home")
     @classmethod

@@ -13,7 +13,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 from starlette.responses import FileResponse
 
-from nexus import logs
+from nexus import logs, telemetry
 from nexus.settings import Settings, load
 from serving import problems
 from serving.content.router import router as content_router
@@ -24,11 +24,13 @@ from serving.limits import BodyLimit
 from serving.metrics import Metrics, Timed
 from serving.models.router import router as models_router
 from serving.operations.router import router as operations_router
+from serving.recommendations.fast import FastAnswers
 from serving.recommendations.router import router as recommendations_router
 from serving.reference.openapi import describe
 from serving.reference.router import router as reference_router
 from serving.responses import SecurityHeaders
 from serving.state import State
+from serving.tracing import Traced
 from serving.viewers.router import router as viewers_router
 
 WEB = Path(__file__).parent / "web"
@@ -50,6 +52,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     used = settings if settings is not None else load()
     if settings is None:
         logs.configure(part="api", level=used.log_level)
+        telemetry.configure(used, "api")
     metrics = Metrics()
 
     @asynccontextmanager
@@ -74,6 +77,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_body_bytes=used.api.max_body_bytes)
     app.add_middleware(SecurityHeaders)
+    app.add_middleware(FastAnswers, state=app.state, route=recommendations_router.routes[0])
+    app.add_middleware(Traced)
     app.add_middleware(Timed, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:

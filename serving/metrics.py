@@ -30,6 +30,13 @@ class Metrics:
         self.rung_failures = Counter(
             "nexus_recommendation_fallthroughs", "Rungs that failed or ran late.", ("rung",), registry=self.registry
         )
+        self.kept_answers = Counter(
+            "nexus_kept_answers",
+            "Recommendation answers, given again or made anew.",
+            ("outcome",),
+            registry=self.registry,
+        )
+        self.served = Counter("nexus_served_records", "Answers written down.", ("outcome",), registry=self.registry)
         self.events = Counter("nexus_events", "Events of requests.", ("outcome",), registry=self.registry)
         self.projected = Counter("nexus_events_projected", "Events copied to Postgres.", registry=self.registry)
         self.model = Gauge("nexus_model_info", "The model that is served.", ("version",), registry=self.registry)

@@ -16,9 +16,10 @@ from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from nexus import logs
+from nexus import logs, telemetry
 from nexus.errors import Category, NexusError
 from serving.responses import SECURITY_HEADERS
+from serving.tracing import HEADER, TRACE_ID
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logs.get(__name__)
@@ -39,10 +40,18 @@ class Problem(BaseModel):
     field: str | None = Field(None, description="what in the request is at fault")
     value: str | None = Field(None, description="its value as it was understood, shortened")
     remedy: str | None = Field(None, description="what to do about it")
+    trace_id: str | None = Field(None, description="under which the logs and bin/nexus trace tell more")
 
 
 def problem(
-    status: int, detail: str, *, kind: str, field: str | None = None, value: object = None, remedy: str | None = None
+    status: int,
+    detail: str,
+    *,
+    kind: str,
+    field: str | None = None,
+    value: object = None,
+    remedy: str | None = None,
+    trace_id: str | None = None,
 ) -> Response:
     """One problem as a response."""
     body = {
@@ -53,6 +62,7 @@ def problem(
         "field": field,
         "value": None if value is None else printable(value),
         "remedy": remedy,
+        "trace_id": trace_id or telemetry.trace_id(),
     }
     headers = {"retry-after": "2"} if status == HTTPStatus.SERVICE_UNAVAILABLE else None
     return Response(orjson.dumps(body), status, headers=headers, media_type=MEDIA_TYPE)
@@ -152,14 +162,19 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    _LOG.error("request_crashed", path=request.url.path, exc_info=error)
+    # This one is answered outside our middleware: neither the trace nor the headers are set.
+    trace_id = request.scope.get(TRACE_ID)
+    _LOG.error("request_crashed", path=request.url.path, exc_info=error, trace_id=trace_id)
     response = problem(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "something went wrong on our side; it is in the log",
         kind=str(Category.INTERNAL),
         remedy="look at bin/nexus logs api",
+        trace_id=trace_id,
     )
-    response.headers.update(SECURITY_HEADERS)  # this one is answered outside our middleware
+    response.headers.update(SECURITY_HEADERS)
+    if trace_id is not None:
+        response.headers[HEADER.decode()] = trace_id
     return response
 
 
@@ -172,6 +187,7 @@ def _example(status: int, kind: str, detail: str, **more: str) -> dict[str, Any]
         "field": None,
         "value": None,
         "remedy": None,
+        "trace_id": "4bf92f3577b34da6a3ce929d0e0e4736",
     } | more
 
 

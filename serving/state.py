@@ -11,10 +11,13 @@ import gc
 import importlib
 from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 from nexus import logs
 from nexus.db.pool import async_pool
+from nexus.db.seen import read_seen
 from nexus.settings import Settings
 from serving.content.catalogue import Catalogue
 from serving.content.embedding import QueryEmbedder
@@ -32,8 +35,11 @@ from serving.models.service import Models
 from serving.operations.service import Operations
 from serving.parts import Database, Part, redis_client
 from serving.recommendations.context import Context, feature_reader
+from serving.recommendations.kept import Kept
 from serving.recommendations.library import Library
+from serving.recommendations.record import Recorder
 from serving.recommendations.service import Recommendations
+from serving.recommendations.versions import Versions
 from serving.viewers.memory import Memory
 from serving.viewers.service import Directory
 from serving.viewers.store import Viewers
@@ -61,7 +67,17 @@ class State:
         self.viewers = Viewers(self.redis, self.redis_part, self.database, self.memory)
         self.directory = Directory(self.redis, self.redis_part, self.database)
         self.history = History(self.viewers, lambda: self.library.catalogue)
-        self.recommendations = Recommendations(lambda: self.library, self.viewers, self.context, self.executor, metrics)
+        self.kept = Kept(lambda: self.library, Versions(self.redis, self.redis_part))
+        self.recorder = Recorder(self.redis, self.redis_part, metrics)
+        self.recommendations = Recommendations(
+            lambda: self.library,
+            self.viewers,
+            self.context,
+            self.executor,
+            metrics,
+            note=self.recorder.note,
+            snapshot=partial(read_seen, Path(settings.bundle_url)),
+        )
         self.content = Content(
             self.finder,
             lambda: self.library.catalogue,
@@ -90,6 +106,7 @@ class State:
             self.library = await asyncio.to_thread(
                 Library, catalogue, before.vectors if vectors is None else vectors, before.champion
             )
+        self.kept.clear()
         self.metrics.titles.set(len(self.library.catalogue))
         self.metrics.vectors.set(len(self.library.vectors))
 
@@ -98,6 +115,7 @@ class State:
         async with self._swapping:
             before = self.library
             self.library = await asyncio.to_thread(Library, before.catalogue, before.vectors, champion)
+        self.kept.clear()
 
     async def start(self) -> None:
         """Load what there is, then keep it fresh in the background."""
@@ -107,6 +125,7 @@ class State:
             ("loader", self.loader.run()),
             ("watcher", self.watcher.run()),
             ("projector", self.projector.run()),
+            ("recorder", self.recorder.run()),
             ("warmer", self._warm()),
         ):
             self._tasks.append(asyncio.create_task(_guarded(name, work), name=name))
@@ -114,6 +133,7 @@ class State:
     async def stop(self) -> None:
         """End the tasks and close what is open."""
         await asyncio.gather(*map(_end, self._tasks))
+        await self.recorder.stop()
         self.executor.shutdown(wait=False, cancel_futures=True)
         await self.redis.aclose()
         await self.database.pool.close(timeout=2.0)

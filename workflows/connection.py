@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from datetime import timedelta
 
 from temporalio.client import Client
+from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
+from temporalio.runtime import Runtime
 from temporalio.service import RPCError, RPCStatusCode
 
+from nexus import telemetry
 from nexus.errors import Category, NexusError, not_found, unavailable
 from nexus.settings import Settings, not_started
 
@@ -23,12 +26,15 @@ RPC_TIMEOUT = timedelta(seconds=5)
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
-async def connect(settings: Settings, *, lazy: bool = False) -> Client:
+async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
     """A client of the configured server; it reconnects by itself and may be shared by a whole process.
+
+    What it asks for, and what a worker over it does, belongs to the current trace: the id travels in workflow headers.
 
     Args:
         settings: Names address and namespace.
         lazy: Connect at the first call, so that a process can start before the engine does.
+        runtime: Where the engine's own figures go; None: nowhere.
 
     Raises:
         NexusError: category ``unavailable`` when the server has no address or does not answer.
@@ -41,8 +47,10 @@ async def connect(settings: Settings, *, lazy: bool = False) -> Client:
             address,
             namespace=settings.temporal.namespace,
             data_converter=pydantic_data_converter,
+            interceptors=[TracingInterceptor(telemetry.tracer())],
             lazy=lazy,
             connect_timeout=RPC_TIMEOUT,
+            runtime=runtime,
         )
     except (RuntimeError, RPCError) as error:
         raise _away(error) from error

@@ -19,15 +19,17 @@ import redis.asyncio
 from temporalio.client import Client
 from temporalio.worker import Worker
 
-from nexus import logs
+from nexus import logs, telemetry
 from nexus.db.pool import AsyncPool, async_pool
 from nexus.errors import Category, NexusError
+from nexus.exporter.collect import serve
 from nexus.settings import Settings, load
 from workflows.activities.content import ContentActivities, LazyEmbedder
 from workflows.activities.publish import PublishActivities
 from workflows.activities.registry import RegistryActivities
 from workflows.connection import connect
 from workflows.ingest import IngestAnalyseRecommend
+from workflows.observing import Counting, Figures, runtime
 from workflows.promote import PromoteModel
 
 WORKFLOWS: tuple[type, ...] = (IngestAnalyseRecommend, PromoteModel)
@@ -44,13 +46,16 @@ def activities(settings: Settings, pool: AsyncPool, client: redis.asyncio.Redis)
     return (content.store, content.embed, content.similar, content.audience, publish.publish, registry.change)
 
 
-def build(client: Client, settings: Settings, registered: Sequence[Callable[..., Any]]) -> Worker:
-    """A worker of the configured task queue."""
+def build(
+    client: Client, settings: Settings, registered: Sequence[Callable[..., Any]], figures: Figures | None = None
+) -> Worker:
+    """A worker of the configured task queue; traced, because the client is."""
     return Worker(
         client,
         task_queue=settings.temporal.task_queue,
         workflows=WORKFLOWS,
         activities=registered,
+        interceptors=[Counting(figures or Figures())],
         # Without one, the bytecode of every loaded module is hashed: 36 s in a big process (temporalio 1.35).
         build_id=_build_id(),
         # With the defaults (10 s, 30 s, 60 s) the work of a killed worker goes on after 16 s; so after 6.
@@ -77,7 +82,9 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
     events = redis.asyncio.from_url(settings.redis.dsn(), socket_timeout=5, socket_connect_timeout=5)
     try:
         await pool.open(wait=False)
-        worker = build(client, settings, activities(settings, pool, events))
+        figures = Figures()
+        worker = build(client, settings, activities(settings, pool, events), figures)
+        _show(settings, figures)
         running = asyncio.create_task(worker.run())
         log.info("worker_started", task_queue=settings.temporal.task_queue, namespace=settings.temporal.namespace)
         stopping = asyncio.create_task(stop.wait())
@@ -93,12 +100,23 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         await events.aclose()
 
 
+def _show(settings: Settings, figures: Figures) -> None:
+    """Figures are worth having, not worth failing for."""
+    if settings.telemetry.metrics_url is None:
+        return
+    try:
+        serve(settings, figures.registry)
+    except OSError as error:
+        logs.get(__name__).warning("figures_missing", source="worker", reason=str(error))
+
+
 async def _connect_patiently(settings: Settings, stop: asyncio.Event) -> Client | None:
     """A client, as soon as there is a server; None when told to stop before."""
     pause = FIRST_RETRY_S
+    engine = runtime(settings)
     while not stop.is_set():
         try:
-            return await connect(settings)
+            return await connect(settings, runtime=engine)
         except NexusError as error:
             if error.category is not Category.UNAVAILABLE or settings.temporal.address is None:
                 raise
@@ -131,6 +149,7 @@ def main() -> int:
     try:
         settings = load()
         logs.configure(part="worker", level=settings.log_level)
+        telemetry.configure(settings, "worker")
         # A refused activity is told in one line of our own (workflows/activities/edge.py), without a traceback.
         logging.getLogger("temporalio.activity").setLevel("ERROR")
         asyncio.run(_main(settings))

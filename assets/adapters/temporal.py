@@ -10,6 +10,7 @@ import asyncio
 from datetime import timedelta
 from typing import Any
 
+from nexus import telemetry
 from nexus.errors import Category, NexusError, unavailable
 from nexus.settings import Settings, not_started
 
@@ -41,13 +42,19 @@ def start(settings: Settings, workflow: str, *, workflow_id: str, payload: dict[
 async def _start(settings: Settings, workflow: str, workflow_id: str, payload: dict[str, object]) -> Any:
     from temporalio.client import Client
     from temporalio.common import WorkflowIDConflictPolicy, WorkflowIDReusePolicy
+    from temporalio.contrib.opentelemetry import TracingInterceptor
     from temporalio.service import RPCError
 
     address = settings.temporal.address
     if address is None:
         raise not_started("temporal")
     try:
-        client = await Client.connect(address, namespace=settings.temporal.namespace, connect_timeout=CONNECT_TIMEOUT)
+        client = await Client.connect(
+            address,
+            namespace=settings.temporal.namespace,
+            connect_timeout=CONNECT_TIMEOUT,
+            interceptors=[TracingInterceptor(telemetry.tracer())],
+        )
         return await client.start_workflow(
             workflow,
             payload,

@@ -11,7 +11,6 @@ from assets.partitions import EVENT_DAYS
 from assets.resources import PlatformResource
 from assets.tables import code_version, described, result
 from nexus.lake.catalogue import declared
-from nexus.lake.drain import position_of
 from nexus.lake.lake import Lake
 from nexus.lake.transforms import events
 
@@ -29,15 +28,15 @@ def core_nexus__events(context: dg.AssetExecutionContext, platform: PlatformReso
     lake = platform.lake()
     if not lake.exists(_NAME):
         lake.write(_NAME, declared(_NAME).schema.empty_table(), mode="append")
-    newest = _newest_by_day(lake)
+    entries = _entries_by_day(lake)
     chosen = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else None
     rows: dict[str, int] = {}
-    for day, position in sorted(newest.items()):
-        app = f"events:{code_version()}:{day}"
-        if chosen is None and lake.last_key(_NAME, app) == position:
+    for day, count in sorted(entries.items()):
+        app = f"event-count:{code_version()}:{day}"
+        if chosen is None and lake.last_key(_NAME, app) == count:
             continue
         if chosen is None or day in chosen:
-            rows[day] = _replace(lake, day, key=None if chosen else (app, position))
+            rows[day] = _replace(lake, day, key=None if chosen else (app, count))
     if chosen is None:
         for day, count in rows.items():
             context.log_event(
@@ -46,13 +45,10 @@ def core_nexus__events(context: dg.AssetExecutionContext, platform: PlatformReso
     return result(lake, _NAME, rows_written=sum(rows.values()), more={"days": ", ".join(rows)})
 
 
-def _newest_by_day(lake: Lake) -> dict[str, int]:
-    """Day -> position of its newest entry in the stream."""
-    entries = lake.scan(_RAW).select(pl.col("day").cast(pl.String), "stream_id").collect()
-    newest: dict[str, int] = {}
-    for day, stream_id in entries.iter_rows():
-        newest[day] = max(newest.get(day, 0), position_of(stream_id))
-    return newest
+def _entries_by_day(lake: Lake) -> dict[str, int]:
+    """Day -> how many entries the raw table has; it only grows, also where a clock went back and ids do not."""
+    counted = lake.scan(_RAW).group_by(pl.col("day").cast(pl.String)).len().collect()
+    return {day: int(count) for day, count in counted.iter_rows()}
 
 
 def _replace(lake: Lake, day: str, key: tuple[str, int] | None) -> int:

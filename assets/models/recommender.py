@@ -11,6 +11,7 @@ import dagster as dg
 import polars as pl
 
 from assets.adapters import temporal
+from assets.compute import GPU_POOL
 from assets.resources import PlatformResource
 from assets.tables import OWNER
 from features.schema import CONTEXT_FEATURES
@@ -25,7 +26,13 @@ _COLUMNS = ("user_id", "content_id", "interaction_type", "value", "occurred_at",
 _SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased", "validation_ndcg_10")
 
 
-@dg.asset(group_name="models", owners=[OWNER], kinds={"torch", "onnx", "mlflow"}, deps=[_EXAMPLES, _TITLES])
+@dg.asset(
+    group_name="models",
+    owners=[OWNER],
+    kinds={"torch", "onnx", "mlflow"},
+    deps=[_EXAMPLES, _TITLES],
+    pool=GPU_POOL,
+)
 def model_recommender__candidate(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult[None]:

@@ -9,16 +9,22 @@ import hashlib
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 
 from nexus.errors import NexusError, invalid, not_found
 
+Seen = Callable[[str, int, int], None]
+"""Told how far a file is: its name, bytes done, bytes in all."""
+
 _CHUNK_BYTES = 1 << 20
 _MAX_RATIO = 200
 _SMALL_BYTES = 100 << 20
+_MAX_MEMBERS = 10_000
+_MAX_LINE_BYTES = 64 << 20
+_TABLE_SUFFIXES = frozenset({".csv", ".dat", ".data", ".item", ".genre", ".tsv", ".txt", ".parquet"})
 
 
 class Files(Protocol):
@@ -32,16 +38,35 @@ class Files(Protocol):
         """A stream of one file's bytes."""
         ...
 
+    def size(self, name: str) -> int:
+        """How many bytes that stream has."""
+        ...
+
 
 class _Folder:
+    """A folder, or the one folder inside it that holds everything (a zip unpacked twice)."""
+
     def __init__(self, path: Path) -> None:
-        self._path = path
+        inside = [item for item in path.iterdir() if not item.name.startswith((".", "__MACOSX"))]
+        only = inside[0] if len(inside) == 1 and inside[0].is_dir() and not inside[0].is_symlink() else path
+        self._path = only
 
     def names(self) -> frozenset[str]:
         return frozenset(item.name for item in self._path.iterdir() if item.is_file())
 
     def open(self, name: str) -> IO[bytes]:
-        return (self._path / name).open("rb")
+        path = self._path / name
+        if path.is_symlink() and not path.resolve().is_relative_to(self._path.resolve()):
+            raise invalid(
+                "the file is refused: it is a link that leads out of the folder",
+                field=name,
+                value=path.resolve(),
+                remedy="put the file itself into the folder",
+            )
+        return path.open("rb")
+
+    def size(self, name: str) -> int:
+        return (self._path / name).stat().st_size
 
 
 class _Zip:
@@ -54,6 +79,9 @@ class _Zip:
     def open(self, name: str) -> IO[bytes]:
         return self._archive.open(self._members[name])
 
+    def size(self, name: str) -> int:
+        return self._members[name].file_size
+
 
 @contextmanager
 def opened(path: Path) -> Iterator[Files]:
@@ -62,20 +90,22 @@ def opened(path: Path) -> Iterator[Files]:
     Raises:
         NexusError: nothing there, not a zip, half a zip, or a zip with an unsafe member.
     """
-    if not path.exists():
-        raise not_found("there is no such folder or file", field="path", value=path, remedy="name a folder or a zip")
     try:
+        if not path.exists():
+            raise not_found(
+                "there is no such folder or file", field="path", value=path, remedy="name a folder or a zip"
+            )
         if path.is_dir():
             yield _Folder(path)
         else:
             with zipfile.ZipFile(path) as archive:
                 yield _Zip(archive, _members(path, archive))
-    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise invalid(
             f"the file is not a whole zip ({error})",
             field="path",
             value=path,
-            remedy="download it again, or name a folder with ratings.csv and movies.csv",
+            remedy="download it again, or name a folder or zip with the data set's files",
         ) from error
     except OSError as error:
         raise invalid(
@@ -88,12 +118,19 @@ def opened(path: Path) -> Iterator[Files]:
 
 def _members(path: Path, archive: zipfile.ZipFile) -> dict[str, zipfile.ZipInfo]:
     found: dict[str, zipfile.ZipInfo] = {}
+    if len(archive.infolist()) > _MAX_MEMBERS:
+        raise invalid(
+            f"the zip is refused: it has over {_MAX_MEMBERS} members",
+            field=path.name,
+            value=len(archive.infolist()),
+            remedy="make a plain zip of the data set",
+        )
     for info in archive.infolist():
         _refuse_unsafe(path, info)
         inside = PurePosixPath(info.filename)
         if info.is_dir() or "__MACOSX" in inside.parts:
             continue
-        if inside.name in found and inside.suffix == ".csv":
+        if inside.name in found and inside.suffix in _TABLE_SUFFIXES:
             raise invalid(
                 "the zip has two files of this name",
                 field=f"{path.name}:{inside.name}",
@@ -124,19 +161,45 @@ def _refuse_unsafe(path: Path, info: zipfile.ZipInfo) -> None:
         )
 
 
-def fingerprint(files: Files, names: list[str]) -> str:
-    """SHA-256 over names and contents: the same for a folder and a zip of it. Reads every byte, so a half zip shows."""
+def fingerprint(files: Files, names: list[str], seen: Seen | None = None) -> str:
+    """SHA-256 over names and contents: the same for a folder and a zip of it. Reads every byte, so a half zip shows.
+
+    Raises:
+        NexusError: a file has no line break for so long that it is no table of lines.
+    """
     total = hashlib.sha256()
     for name in sorted(names):
-        one = hashlib.sha256()
-        with files.open(name) as stream:
-            while chunk := stream.read(_CHUNK_BYTES):
-                one.update(chunk)
-        total.update(f"{name}\0{one.hexdigest()}\n".encode())
+        total.update(f"{name}\0{_hash(files, name, seen)}\n".encode())
     return total.hexdigest()
 
 
-def need(files: Files, path: Path, names: tuple[str, ...]) -> None:
+def _hash(files: Files, name: str, seen: Seen | None) -> str:
+    one, size, done, line_bytes, number = hashlib.sha256(), files.size(name), 0, 0, 1
+    with files.open(name) as stream:
+        while chunk := stream.read(_CHUNK_BYTES):
+            one.update(chunk)
+            done += len(chunk)
+            last = chunk.rfind(b"\n")
+            line_bytes = len(chunk) - 1 - last if last >= 0 else line_bytes + len(chunk)
+            number += chunk.count(b"\n")
+            if line_bytes > _MAX_LINE_BYTES and not name.endswith(".parquet"):
+                raise endless_line(name, number)
+            if seen is not None:
+                seen(name, done, size)
+    return one.hexdigest()
+
+
+def endless_line(name: str, number: int) -> NexusError:
+    """The refusal of a file that has a line without an end."""
+    return invalid(
+        f"the file is refused: line {number} has no end within {_MAX_LINE_BYTES >> 20} MiB, so it is no table of lines",
+        field=f"{name}:{number}",
+        value=name,
+        remedy="export it again with one record per line",
+    )
+
+
+def need(files: Files, path: Path, names: tuple[str, ...], more: str = "") -> None:
     """Refuse a data set that lacks a file.
 
     Raises:
@@ -149,7 +212,7 @@ def need(files: Files, path: Path, names: tuple[str, ...]) -> None:
             f"{', '.join(missing)} is missing; found: {found}",
             field="path",
             value=path,
-            remedy=f"name a folder or zip that has {' and '.join(names)}",
+            remedy=f"name a folder or zip that has {' and '.join(names)}{more}",
             found=sorted(files.names())[:50],
             needed=list(names),
         )

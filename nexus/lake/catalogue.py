@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from nexus.errors import not_found
 from nexus.lake.table import Table
-from nexus.lake.tables import core, features, marts, raw
+from nexus.lake.tables import core, features, marts, quarantine, raw, reports
 
 
 def _by_name(tables: Iterable[Table]) -> Mapping[str, Table]:
@@ -25,7 +25,9 @@ def _by_name(tables: Iterable[Table]) -> Mapping[str, Table]:
     return MappingProxyType(found)
 
 
-TABLES: Mapping[str, Table] = _by_name((*raw.TABLES, *core.TABLES, *marts.TABLES, *features.TABLES))
+TABLES: Mapping[str, Table] = _by_name(
+    (*raw.TABLES, *core.TABLES, *marts.TABLES, *features.TABLES, *reports.TABLES, *quarantine.TABLES)
+)
 
 
 def declared(name: str) -> Table:

@@ -1,7 +1,7 @@
-"""Commits to one Delta table: create, append, overwrite, replace a partition, merge; each at most once per key.
+"""Commits to one Delta table by delta-rs: create, append, overwrite, replace a partition, merge; at most once per key.
 
-Belongs here: delta-rs, the ledger of idempotency keys inside the table, retries from a fresh snapshot.
-Does not belong here: what a valid frame is (nexus.lake.guard), names and places of tables (nexus.lake.lake).
+Belongs here: delta-rs, retries from a fresh snapshot. Does not belong here: what valid rows are (nexus.lake.guard),
+what a stored table says (nexus.lake.stored), names and places of tables (nexus.lake.lake).
 """
 
 from __future__ import annotations
@@ -9,104 +9,81 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Literal
+from typing import Protocol
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake  # noqa: TID251 the one place
-from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError, TableNotFoundError
+from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
 from nexus import logs
-from nexus.errors import Category, NexusError
-from nexus.lake.guard import plain
+from nexus.lake.stored import check_position, check_stored, differing, gave_up, is_applied, refused, snapshot_of
 from nexus.lake.table import Table
+from nexus.lake.writer import Mode, Write, WriteResult
 
-Mode = Literal["append", "overwrite", "replace_partition", "merge"]
-Key = tuple[str, int]
 _TRIES = 20
+Data = pa.Table | pa.RecordBatchReader
 
 
-@dataclass(frozen=True, slots=True)
-class WriteResult:
-    """What a write did.
+class Rows(Protocol):
+    """Rows in the declared shape, as often as a commit has to be tried."""
 
-    Attributes:
-        table: Name of the table.
-        version: Version of the table after the write; when skipped, the version found.
-        rows: Rows written; 0 when skipped.
-        is_skipped: The key was there already, so nothing was written.
-    """
+    def data(self) -> Data:
+        """The rows from the first on."""
+        ...
 
-    table: str
-    version: int
-    rows: int
-    is_skipped: bool = False
+    @property
+    def count(self) -> int:
+        """How many there were; asked after they were written."""
+        ...
+
+    @property
+    def error(self) -> Exception | None:
+        """Why the rows ended early; delta-rs would tell it in words only."""
+        ...
 
 
-def commit(
-    table: Table,
-    uri: str,
-    frame: pa.Table,
-    mode: Mode,
-    partition: Mapping[str, str] | None = None,
-    key: Key | None = None,
-    follows: int | None = None,
-    facts: Mapping[str, str] | None = None,
-) -> WriteResult:
-    """Write a frame that passed the guards, exactly once per key, however many writers try at once.
-
-    Args:
-        table: The declaration.
-        uri: Where it lies.
-        frame: Rows in the declared shape.
-        mode: How to write.
-        partition: For ``replace_partition``.
-        key: Recorded in the table's ledger; skipped when it is there, or a newer one of the same app.
-        follows: The version that the ledger must show for the key's app before this write (0: none yet).
-        facts: Text recorded with the commit, found again in the history.
+def commit(table: Table, uri: str, rows: Rows, how: Write) -> WriteResult:
+    """Write rows that pass the guards, exactly once per key, however many writers try at once.
 
     Raises:
-        NexusError: ``invalid`` for a broken constraint, ``conflict`` when the stored table has another shape,
-            ``unavailable`` when other writers win every try.
+        NexusError: ``invalid`` for a broken constraint, ``conflict`` when the stored table has another shape or
+            another writer was faster, ``unavailable`` when other writers win every try.
     """
     for attempt in range(_TRIES):
         try:
             snapshot = open_or_create(table, uri)
-            if key is not None and _is_applied(snapshot, key):
+            if is_applied(snapshot, how):
                 return WriteResult(table.name, snapshot.version(), 0, is_skipped=True)
-            if key is not None and follows is not None:
-                _check_position(table, snapshot, key, follows)
-            _check_stored(table, snapshot, mode)
-            _WRITERS[mode](table, snapshot, frame, partition, _properties(key, facts))
-            return WriteResult(table.name, snapshot.version(), frame.num_rows)
+            if how.key is not None and how.follows is not None:
+                check_position(table, snapshot, how.key, how.follows)
+            check_stored(table, snapshot, how.mode)
+            _WRITERS[how.mode](table, snapshot, rows.data(), how)
+            return WriteResult(table.name, snapshot.version(), rows.count)
         except CommitFailedError as error:
             logs.get(__name__).debug("commit_conflict", table=table.name, attempt=attempt, cause=str(error)[:200])
             time.sleep(random.uniform(0.01, 0.05) * (attempt + 1))  # noqa: S311 spreads writers, no secret
-        except (DeltaError, SchemaMismatchError) as error:
-            raise _refused(table, error) from error
-    raise NexusError(
-        f"{table.name}: other writers won {_TRIES} times in a row",
-        category=Category.UNAVAILABLE,
-        field="table",
-        value=table.name,
-        remedy="try again; if it stays, look for a writer in a loop",
-    )
+        except (DeltaError, SchemaMismatchError, pa.ArrowException, OSError) as error:
+            if rows.error is not None:
+                raise rows.error from None
+            if not isinstance(error, DeltaError | SchemaMismatchError):
+                raise
+            lines = str(error).splitlines()
+            shown = " ".join(line for line in lines[2:8] if line.startswith("|"))[:200]
+            raise refused(table, lines[0], shown or None) from error
+    raise gave_up(table, _TRIES)
 
 
 def open_or_create(table: Table, uri: str) -> DeltaTable:
     """A fresh snapshot; the table exists and carries its constraints afterwards."""
-    try:
-        snapshot = DeltaTable(uri)
-    except TableNotFoundError:
-        snapshot = DeltaTable.create(
-            uri,
-            schema=table.schema,
-            mode="ignore",
-            commit_properties=CommitProperties(max_commit_retries=0),
-            partition_by=list(table.partition_by),
-            name=table.name,
-            description=table.description,
-        )
+    snapshot = snapshot_of(uri) or DeltaTable.create(
+        uri,
+        schema=table.schema,
+        mode="ignore",
+        commit_properties=CommitProperties(max_commit_retries=0),
+        partition_by=list(table.partition_by),
+        name=table.name,
+        description=table.description,
+    )
     present = snapshot.metadata().configuration
     missing = {name: sql for name, sql in table.constraints.items() if f"delta.constraints.{name}" not in present}
     if missing:
@@ -116,81 +93,42 @@ def open_or_create(table: Table, uri: str) -> DeltaTable:
     return snapshot
 
 
-def _is_applied(snapshot: DeltaTable, key: Key) -> bool:
-    app, version = key
-    last = snapshot.transaction_version(app)
-    return last is not None and last >= version
-
-
-def _check_position(table: Table, snapshot: DeltaTable, key: Key, follows: int) -> None:
-    found = snapshot.transaction_version(key[0]) or 0
-    if found != follows:
-        raise NexusError(
-            f"{table.name}: another writer of {key[0]} was faster",
-            category=Category.CONFLICT,
-            field="follows",
-            value=follows,
-            remedy="read the ledger again and go on from there",
-            found=found,
-        )
-
-
-def _properties(key: Key | None, facts: Mapping[str, str] | None) -> CommitProperties:
+def _properties(how: Write) -> CommitProperties:
     return CommitProperties(
-        app_transactions=[Transaction(*key)] if key else None,
-        custom_metadata=dict(facts) if facts else None,
-        max_commit_retries=0 if key else 15,
+        app_transactions=[Transaction(*how.key)] if how.key else None,
+        custom_metadata=dict(how.facts) if how.facts else None,
+        max_commit_retries=0 if how.key else 15,
     )
 
 
-def _check_stored(table: Table, snapshot: DeltaTable, mode: Mode) -> None:
-    """The stored table must have the declared columns; a whole overwrite may change them."""
-    stored = pa.schema(snapshot.schema().to_arrow())
-    have = {field.name: plain(field.type) for field in stored}
-    want = {field.name: plain(field.type) for field in table.schema}
-    if have == want or mode == "overwrite":
-        return
-    different = sorted(name for name in have.keys() | want.keys() if have.get(name) != want.get(name))
-    raise NexusError(
-        f"{table.name} is stored with other columns than it is declared with",
-        category=Category.CONFLICT,
-        field=f"{table.name}.{different[0]}",
-        value=str(have.get(different[0])),
-        remedy="overwrite the whole table (run the asset that rebuilds it), or bin/nexus reset",
-        expected=str(want.get(different[0])),
-        got=str(have.get(different[0])),
-    )
+def _append(_: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
+    write_deltalake(snapshot, data, mode="append", commit_properties=_properties(how))
 
 
-def _append(_: Table, snapshot: DeltaTable, frame: pa.Table, __: object, properties: CommitProperties) -> None:
-    write_deltalake(snapshot, frame, mode="append", commit_properties=properties)
-
-
-def _overwrite(table: Table, snapshot: DeltaTable, frame: pa.Table, _: object, properties: CommitProperties) -> None:
+def _overwrite(table: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
     same = [field.name for field in pa.schema(snapshot.schema().to_arrow())] == table.schema.names
+    is_same = same and not differing(table, snapshot)
     write_deltalake(
-        snapshot, frame, mode="overwrite", commit_properties=properties, schema_mode=None if same else "overwrite"
+        snapshot,
+        data,
+        mode="overwrite",
+        commit_properties=_properties(how),
+        schema_mode=None if is_same else "overwrite",
     )
 
 
-def _replace(
-    _: Table,
-    snapshot: DeltaTable,
-    frame: pa.Table,
-    partition: Mapping[str, str] | None,
-    properties: CommitProperties,
-) -> None:
-    predicate = " AND ".join(f"{name} = '{value}'" for name, value in _quoted(partition or {}).items())
-    write_deltalake(snapshot, frame, mode="overwrite", predicate=predicate, commit_properties=properties)
+def _replace(_: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
+    predicate = " AND ".join(f"{name} = '{value}'" for name, value in _quoted(how.partition or {}).items())
+    write_deltalake(snapshot, data, mode="overwrite", predicate=predicate, commit_properties=_properties(how))
 
 
-def _merge(table: Table, snapshot: DeltaTable, frame: pa.Table, _: object, properties: CommitProperties) -> None:
+def _merge(table: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
     on = " AND ".join(f"target.{name} = source.{name}" for name in table.primary_key)
-    merger = snapshot.merge(frame, on, source_alias="source", target_alias="target", commit_properties=properties)
+    merger = snapshot.merge(data, on, source_alias="source", target_alias="target", commit_properties=_properties(how))
     merger.when_matched_update_all().when_not_matched_insert_all().execute()
 
 
-_Writer = Callable[[Table, DeltaTable, pa.Table, Mapping[str, str] | None, CommitProperties], None]
+_Writer = Callable[[Table, DeltaTable, Data, Write], None]
 _WRITERS: dict[Mode, _Writer] = {
     "append": _append,
     "overwrite": _overwrite,
@@ -201,13 +139,3 @@ _WRITERS: dict[Mode, _Writer] = {
 
 def _quoted(partition: Mapping[str, str]) -> dict[str, str]:
     return {name: value.replace("'", "''") for name, value in partition.items()}
-
-
-def _refused(table: Table, error: Exception) -> NexusError:
-    lines = str(error).splitlines()
-    return NexusError(
-        f"{table.name} refuses the rows: {lines[0]}",
-        field=table.name,
-        value=" ".join(line for line in lines[2:8] if line.startswith("|"))[:200] or None,
-        remedy="keep to the table's constraints: " + "; ".join(f"{n}: {sql}" for n, sql in table.constraints.items()),
-    )

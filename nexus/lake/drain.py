@@ -4,16 +4,22 @@ The table's own ledger is the position: the append and the new position are one 
 trimmed only up to a position that is committed. A drain that dies between commit and trim leaves entries that the
 next one skips, because it starts behind the position.
 
+Ids are times, so a position means something only within one life of the stream: after Redis was wiped, or fell back to an
+older append-only file, ids begin anew, and on a machine whose clock went back they begin before the position. Each life
+has a name that is lost with the stream, and its own position; entries of a new life that the table has are left out.
+
 Belongs here: moving entries. Does not belong here: what is in them.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
+import polars as pl
 import pyarrow as pa
 
 from nexus.errors import Category, NexusError
@@ -24,6 +30,11 @@ BATCH = 10_000
 _SEQUENCE_BITS = 20
 _TRIES = 10
 Row = dict[str, Any]
+# Of two drains that begin a new life at once, one names it.
+_REPLACE = """
+if (redis.call('GET', KEYS[1]) or '') == ARGV[1] then redis.call('SET', KEYS[1], ARGV[2]) end
+return redis.call('GET', KEYS[1])
+"""
 
 
 class Stream(Protocol):
@@ -47,6 +58,18 @@ class Stream(Protocol):
 
     def xpending(self, name: str, groupname: Any) -> Any:
         """What a group was given and has not acknowledged."""
+        ...
+
+    def xinfo_stream(self, name: str) -> Any:
+        """Facts of a stream, the last id that it gave among them."""
+        ...
+
+    def get(self, name: str) -> Any:
+        """A value."""
+        ...
+
+    def eval(self, script: str, numkeys: int, *keys_and_args: Any) -> Any:
+        """Run a script."""
         ...
 
 
@@ -88,7 +111,8 @@ def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, ba
         table: A raw table with ``stream_id``, ``body``, ``drained_at`` and perhaps ``day``.
         batch: Entries per commit.
     """
-    app = f"drain:{stream}"
+    life = _life(lake, client, stream, table)
+    app = life.app
     rows = 0
     conflicts = 0
     while True:
@@ -100,14 +124,65 @@ def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, ba
                 lake.write(table, _frame(table, []), mode="append")
             return Drained(rows, lake.version(table))
         found = [_row(stream_id, values, field) for stream_id, values in entries]
+        newest = position_of(found[-1]["stream_id"])
+        if position < life.ceiling:
+            found = _unknown(lake, table, found)
         try:
-            newest = position_of(found[-1]["stream_id"])
             rows += lake.write(table, _frame(table, found), mode="append", key=(app, newest), follows=position).rows
         except NexusError as error:
             conflicts += 1
             if error.category is not Category.CONFLICT or error.field != "follows" or conflicts == _TRIES:
                 raise
             continue
+
+
+@dataclass(frozen=True, slots=True)
+class _Life:
+    """One life of a stream; ``ceiling``: the largest position that the table had when it began."""
+
+    name: str
+    stream: str
+    ceiling: int
+
+    @property
+    def app(self) -> str:
+        return f"drain:{self.stream}:{self.name}"
+
+
+def _life(lake: Lake, client: Stream, stream: str, table: str) -> _Life:
+    """The life that the stream is in; a new one when its name is lost, or its ids fell behind what was drained of it."""
+    key = f"nexus:life:{stream}"
+    said = _text(client.get(key) or b"")
+    last = position_of(_text(client.xinfo_stream(stream)["last-generated-id"])) if client.exists(stream) else 0
+    if said:
+        known = _read_life(said, stream)
+        if (lake.last_key(table, known.app) or 0) <= last:
+            return known
+    fresh = f"{uuid.uuid4().hex} {_ceiling(lake, table)}"
+    return _read_life(_text(client.eval(_REPLACE, 1, key, said, fresh)), stream)
+
+
+def _read_life(said: str, stream: str) -> _Life:
+    name, _, ceiling = said.partition(" ")
+    return _Life(name, stream, int(ceiling))
+
+
+def _ceiling(lake: Lake, table: str) -> int:
+    """The largest position in the table."""
+    if not lake.exists(table):
+        return 0
+    ids = lake.scan(table).select("stream_id").collect()["stream_id"]
+    return max(map(position_of, ids), default=0)
+
+
+def _unknown(lake: Lake, table: str, found: Sequence[Row]) -> list[Row]:
+    """Entries that the table does not have, word for word."""
+    if not lake.exists(table):
+        return list(found)
+    names = [row["stream_id"] for row in found]
+    there = lake.scan(table).filter(pl.col("stream_id").is_in(names)).select("stream_id", "body").collect()
+    known = set(there.iter_rows())
+    return [row for row in found if (row["stream_id"], row["body"]) not in known]
 
 
 def _trim(client: Stream, stream: str, position: int) -> None:

@@ -8,7 +8,7 @@ columns (docs/architecture.md), so nothing may rely on the engine to refuse.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
@@ -48,19 +48,8 @@ def conform(table: Table, frame: pa.Table) -> pa.Table:
     Raises:
         NexusError: category ``invalid``; field is ``table.column``, evidence has ``expected``, ``got`` and ``faults``.
     """
-    faults = [*_name_faults(table, frame), *_column_faults(table, frame)]
-    if faults:
-        column, expected, got, value = faults[0]
-        listed = "; ".join(f"{name}: expected {want}, got {have}" for name, want, have, _ in faults)
-        raise NexusError(
-            f"{table.name} refuses the frame: {listed}",
-            field=f"{table.name}.{column}",
-            value=value,
-            remedy="give exactly the declared columns and types (nexus/lake/tables); cast explicitly before writing",
-            expected=expected,
-            got=got,
-            faults=[{"column": name, "expected": want, "got": have} for name, want, have, _ in faults],
-        )
+    names = [name for name in table.schema.names if frame.schema.names.count(name) == 1]
+    refuse(table, [*schema_faults(table, frame.schema), *null_faults(table, {n: frame.column(n).null_count for n in names})])
     ordered = frame.select(table.schema.names)
     columns = [
         chunked if chunked.type == declared.type else chunked.cast(declared.type)
@@ -69,38 +58,81 @@ def conform(table: Table, frame: pa.Table) -> pa.Table:
     return pa.Table.from_arrays(columns, schema=table.schema)
 
 
-_Fault = tuple[str, str, str, object]
+Fault = tuple[str, str, str, object]
+"""Column, what was expected, what was found, the value."""
 
 
-def _name_faults(table: Table, frame: pa.Table) -> list[_Fault]:
-    declared, given = table.schema.names, frame.schema.names
-    faults: list[_Fault] = []
-    for name in declared:
-        if name not in given:
-            near = next((other for other in given if other.lower() == name.lower()), None)
-            faults.append((name, "the column", f"no such column{f' (but {near})' if near else ''}", None))
-    faults += [(name, "no such column", "an extra column", name) for name in given if name not in declared]
-    faults += [(name, "the column once", "it twice", name) for name in {n for n in given if given.count(n) > 1}]
-    return faults
+def refuse(table: Table, faults: Sequence[Fault]) -> None:
+    """Raise one error that lists every fault, if there is any.
+
+    Raises:
+        NexusError: category ``invalid``.
+    """
+    if not faults:
+        return
+    in_order = sorted(faults, key=lambda fault: _position(table, fault[0]))
+    column, expected, got, value = in_order[0]
+    listed = "; ".join(f"{name}: expected {want}, got {have}" for name, want, have, _ in in_order)
+    raise NexusError(
+        f"{table.name} refuses the frame: {listed}",
+        field=f"{table.name}.{column}",
+        value=value,
+        remedy="give exactly the declared columns and types (nexus/lake/tables); cast explicitly before writing",
+        expected=expected,
+        got=got,
+        faults=[{"column": name, "expected": want, "got": have} for name, want, have, _ in in_order],
+    )
 
 
-def _column_faults(table: Table, frame: pa.Table) -> list[_Fault]:
-    faults: list[_Fault] = []
+def _position(table: Table, column: str) -> tuple[int, str]:
+    names = table.schema.names
+    return (names.index(column) if column in names else len(names), column)
+
+
+def schema_faults(table: Table, given: pa.Schema) -> list[Fault]:
+    """What is wrong with the columns of a frame: missing, extra, twice, of another type."""
+    names = given.names
+    faults: list[Fault] = []
     for declared in table.schema:
-        if frame.schema.names.count(declared.name) != 1:
-            continue
-        given = frame.column(declared.name)
-        if plain(given.type) != plain(declared.type):
-            hint = " (all null: give the column a type)" if pa.types.is_null(given.type) else ""
-            hint = " (no time zone)" if pa.types.is_timestamp(given.type) and given.type.tz is None else hint
-            faults.append((declared.name, str(declared.type), f"{given.type}{hint}", None))
-        elif not declared.nullable and given.null_count:
-            faults.append((declared.name, f"{declared.type} not null", f"{given.null_count} nulls", None))
+        count = names.count(declared.name)
+        if count == 0:
+            near = next((other for other in names if other.lower() == declared.name.lower()), None)
+            faults.append((declared.name, "the column", f"no such column{f' (but {near})' if near else ''}", None))
+        elif count == 1 and plain(given.field(declared.name).type) != plain(declared.type):
+            kind = given.field(declared.name).type
+            hint = " (all null: give the column a type)" if pa.types.is_null(kind) else ""
+            hint = " (no time zone)" if pa.types.is_timestamp(kind) and kind.tz is None else hint
+            faults.append((declared.name, str(declared.type), f"{kind}{hint}", None))
+    faults += [(name, "no such column", "an extra column", name) for name in names if name not in table.schema.names]
+    faults += [(name, "the column once", "it twice", name) for name in {n for n in names if names.count(n) > 1}]
     return faults
+
+
+def null_faults(table: Table, nulls: Mapping[str, int]) -> list[Fault]:
+    """Nulls in columns that are declared without."""
+    return [
+        (declared.name, f"{declared.type} not null", f"{nulls[declared.name]} nulls", None)
+        for declared in table.schema
+        if not declared.nullable and nulls.get(declared.name)
+    ]
 
 
 def check_partition(table: Table, frame: pa.Table, partition: Mapping[str, str] | None) -> None:
     """Refuse a partition that is not one of the table's, and rows that lie outside it.
+
+    Raises:
+        NexusError: category ``invalid``.
+    """
+    for name, wanted in partition_of(table, partition).items():
+        inside = pc.equal(pc.cast(frame.column(name), pa.string()), wanted)
+        outside = len(frame) - (pc.sum(pc.fill_null(inside, False)).as_py() or 0)
+        if outside:
+            others = [str(value) for value in pc.unique(frame.column(name)).to_pylist() if str(value) != wanted]
+            raise outside_partition(table, name, wanted, outside, others[:5])
+
+
+def partition_of(table: Table, partition: Mapping[str, str] | None) -> Mapping[str, str]:
+    """The partition, when it names exactly the table's partition columns.
 
     Raises:
         NexusError: category ``invalid``.
@@ -112,19 +144,19 @@ def check_partition(table: Table, frame: pa.Table, partition: Mapping[str, str] 
             value=dict(partition or {}),
             remedy=f"name exactly the partition columns: {', '.join(table.partition_by) or '(the table has none)'}",
         )
-    for name, wanted in partition.items():
-        inside = pc.equal(pc.cast(frame.column(name), pa.string()), wanted)
-        outside = len(frame) - (pc.sum(pc.fill_null(inside, False)).as_py() or 0)
-        if outside:
-            others = [str(value) for value in pc.unique(frame.column(name)).to_pylist() if str(value) != wanted]
-            raise NexusError(
-                f"{table.name}: {outside} rows lie outside the partition {name}={wanted}",
-                field=f"{table.name}.{name}",
-                value=", ".join(others[:5]),
-                remedy="write each partition with its own rows",
-                expected=wanted,
-                got=others[:5],
-            )
+    return partition
+
+
+def outside_partition(table: Table, name: str, wanted: str, rows: int, others: list[str]) -> NexusError:
+    """The error for rows of other partitions."""
+    return NexusError(
+        f"{table.name}: {rows} rows lie outside the partition {name}={wanted}",
+        field=f"{table.name}.{name}",
+        value=", ".join(others),
+        remedy="write each partition with its own rows",
+        expected=wanted,
+        got=others,
+    )
 
 
 def check_unique(table: Table, frame: pa.Table) -> None:
@@ -135,13 +167,18 @@ def check_unique(table: Table, frame: pa.Table) -> None:
     """
     found = duplicates(table, frame)
     if found:
-        raise NexusError(
-            f"{table.name}: {len(found)} keys occur more than once",
-            category=Category.CONFLICT,
-            field=f"{table.name}.({', '.join(table.primary_key)})",
-            value=found[0],
-            remedy="keep one row per primary key before writing",
-        )
+        raise repeated(table, len(found), found[0])
+
+
+def repeated(table: Table, keys: int, example: object) -> NexusError:
+    """The error for keys that occur more than once."""
+    return NexusError(
+        f"{table.name}: {keys} keys occur more than once",
+        category=Category.CONFLICT,
+        field=f"{table.name}.({', '.join(table.primary_key)})",
+        value=example,
+        remedy="keep one row per primary key before writing",
+    )
 
 
 def duplicates(table: Table, frame: pa.Table) -> list[dict[str, Any]]:

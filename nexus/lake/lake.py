@@ -121,6 +121,12 @@ class Lake:
         """How many rows the newest version has."""
         return int(self.scan(table).select(pl.len()).collect().item())
 
+    def content_hash(self, table: str, version: int | None = None) -> str:
+        """A digest of the rows: the same whatever files, order or engine they were written by (nexus.lake.content)."""
+        from nexus.lake.content import content_hash
+
+        return content_hash(self.scan(table, version), declared(table).primary_key)
+
     def last_key(self, table: str, app: str) -> int | None:
         """The newest version that an app recorded in the table's ledger."""
         return self._open(table, None).transaction_version(app) if self.exists(table) else None

@@ -7,7 +7,7 @@ Does not belong here: what the job does (assets), printing (nexus.cli).
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -113,7 +113,7 @@ class Pipeline:
             )
         return said["data"]
 
-    def _selector(self, job: str) -> dict[str, str]:
+    def _selector(self, job: str) -> dict[str, Any]:
         """Where the job is; waits for a code server that is still loading."""
         deadline = time.monotonic() + PATIENCE_S
         while True:
@@ -128,11 +128,12 @@ class Pipeline:
                 raise unavailable(f"Dagster knows no job {job}", remedy="see bin/nexus logs dagster-code")
             time.sleep(_POLL_S)
 
-    def launch(self, job: str, *, tags: dict[str, str] | None = None) -> str:
-        """Queue a run of a job; returns its id."""
+    def launch(self, job: str, *, tags: dict[str, str] | None = None, assets: Sequence[str] = ()) -> str:
+        """Queue a run of a job, or of some of its assets; returns its id."""
         marks = {REQUEST_TAG: job} | (tags or {})
+        chosen = {"assetSelection": [{"path": [name]} for name in assets], "assetCheckSelection": []} if assets else {}
         params = {
-            "selector": self._selector(job),
+            "selector": self._selector(job) | chosen,
             "mode": "default",
             "runConfigData": {},
             "executionMetadata": {"tags": [{"key": key, "value": value} for key, value in marks.items()]},
@@ -183,7 +184,14 @@ class Pipeline:
         except psutil.Error:
             return True
 
-    def run(self, job: str, on_step: Callable[[Step], None], *, on_launch: Callable[[str, bool], None]) -> Outcome:
+    def run(
+        self,
+        job: str,
+        on_step: Callable[[Step], None],
+        *,
+        on_launch: Callable[[str, bool], None],
+        assets: Sequence[str] = (),
+    ) -> Outcome:
         """Run a job to its end, or follow the run of it that is under way.
 
         A run whose process was killed is started again; assets are idempotent.
@@ -192,12 +200,13 @@ class Pipeline:
             job: The job's name.
             on_step: Told of every step as it begins and ends.
             on_launch: Told the run's id, and whether it was under way already.
+            assets: Only these of the job's; empty: all.
         """
         self.clear_dead()
         run_id: str | None = None
         for _ in range(_LAUNCHES):
             under_way = self._successor(job, run_id)
-            run_id = under_way or self._launched(job)
+            run_id = under_way or self._launched(job, assets)
             on_launch(run_id, under_way is not None)
             outcome = self.follow(run_id, on_step)
             if outcome is None:
@@ -211,11 +220,11 @@ class Pipeline:
             remedy="see bin/nexus logs dagster-code; is there enough memory?",
         )
 
-    def _launched(self, job: str) -> str:
+    def _launched(self, job: str, assets: Sequence[str]) -> str:
         """Launch; when the answer got lost (a part was being restarted), take the run that came of it, or ask again."""
         for _ in range(2):
             try:
-                return self.launch(job)
+                return self.launch(job, assets=assets)
             except NexusError as error:
                 if not error.retryable:
                     raise
@@ -224,7 +233,7 @@ class Pipeline:
                 if under_way := self.in_progress(job):
                     return under_way[0]
                 time.sleep(_POLL_S)
-        return self.launch(job)
+        return self.launch(job, assets=assets)
 
     def _successor(self, job: str, failed: str | None) -> str | None:
         """The run under way; after a run that Dagster tries again by itself, the one that it starts."""

@@ -55,7 +55,7 @@ def collect(home: Home, user: Settings) -> list[PartStatus]:
     parts = all_parts(state)
     infos = Supervisor(home).all()
     orphans = {} if infos else processes.ours(home.root)
-    restarts = _restarts(home)
+    restarts = count_restarts(home)
     with ThreadPoolExecutor(max_workers=len(parts)) as pool:
         return list(
             pool.map(
@@ -113,7 +113,7 @@ def _ask(part: Part) -> str | None:
     return None
 
 
-def _restarts(home: Home) -> dict[str, int]:
+def count_restarts(home: Home) -> dict[str, int]:
     """How often each part ended unasked, by supervisord's log since its last start."""
     counts: dict[str, int] = {}
     try:

@@ -6,7 +6,7 @@ Does not belong here: search (serving.content.service).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from uuid import UUID
 
 from nexus import ids
@@ -26,19 +26,19 @@ class Finder:
         self._catalogue = catalogue
         self._database = database
 
-    async def find_all(self, identifiers: Sequence[UUID | ids.Reference]) -> dict[str, str]:
+    async def find_all(self, identifiers: Iterable[UUID | ids.Reference]) -> dict[UUID | ids.Reference, str]:
         """The internal id of each title that exists, by the id it was asked for."""
         catalogue = self._catalogue()
-        found: dict[str, str] = {}
+        found: dict[UUID | ids.Reference, str] = {}
         missing: dict[str, UUID | ids.Reference] = {}
         for one in identifiers:
             title = catalogue.find(one)
             if title is None:
                 missing[str(one)] = one
             else:
-                found[str(one)] = title.content_id
+                found[one] = title.content_id
         if missing:
-            found |= {name: title.content_id for name, title in (await self._ask(missing)).items()}
+            found |= {missing[name]: title.content_id for name, title in (await self._ask(missing)).items()}
         return found
 
     async def get(self, identifier: UUID | ids.Reference) -> Title:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID
 
 import orjson
@@ -16,7 +16,7 @@ import redis.asyncio as aioredis
 
 from nexus import ids
 from nexus.errors import NexusError, invalid
-from nexus.events import ACCEPT_SCRIPT, Event, accept_arguments, parse
+from nexus.events import ACCEPT_SCRIPT, Accepted, Checked, accept_arguments, check
 from serving.content.finder import Finder
 from serving.metrics import Metrics
 from serving.parts import Part
@@ -37,11 +37,11 @@ class Outcome:
     refused: list[dict[str, Any]] = field(default_factory=list)
 
 
-@dataclass(frozen=True, slots=True)
-class _Parsed:
+class Parsed(NamedTuple):
+    """An event that passed the checks, and its place in the request."""
+
     index: int
-    event: Event
-    content: Identifier
+    event: Checked
 
 
 class Events:
@@ -64,12 +64,12 @@ class Events:
             NexusError: ``invalid`` for a body that is no list of events; ``unavailable`` when Redis is away: then
                 nothing was accepted, or what was is recognised by its ids when it is sent again.
         """
-        outcome = Outcome()
-        parsed = parse_events(read_events(body), datetime.now(UTC), outcome.refused)
-        events = await self._resolved(parsed, outcome.refused)
+        outcome, now = Outcome(), datetime.now(UTC)
+        parsed = parse_events(read_events(body), now, outcome.refused)
+        events = await self._resolved(parsed, now, outcome.refused)
         if events:
             fresh = await self._take(events)
-            self._memory.accept(list({e.event_id: e for e in events if e.event_id in fresh}.values()))
+            self._memory.accept(fresh)
             outcome.accepted = len(fresh)
             outcome.duplicates = len(events) - len(fresh)
         outcome.refused.sort(key=lambda one: one["index"])
@@ -81,25 +81,31 @@ class Events:
             self._metrics.events.labels(name).inc(count)
         return outcome
 
-    async def _take(self, events: list[Event]) -> set[str]:
+    async def _take(self, events: list[Accepted]) -> list[Accepted]:
+        """Those that are new."""
         async with self._part.asking(ACCEPT_WITHIN_S):
-            fresh = await self._script(args=accept_arguments(events))
-        return {one.decode() for one in fresh}
+            places = await self._script(args=accept_arguments(events))
+        return [events[place] for place in places]
 
-    async def _resolved(self, parsed: list[_Parsed], refused: list[dict[str, Any]]) -> list[Event]:
+    async def _resolved(self, parsed: list[Parsed], now: datetime, refused: list[dict[str, Any]]) -> list[Accepted]:
         """Events under the internal ids of viewer and title; those of unknown titles are refused."""
-        titles = await self._finder.find_all([one.content for one in parsed])
-        known = [one for one in parsed if str(one.content) in titles]
-        refused += [
-            refusal(one.index, _unknown_content(one.content)) for one in parsed if str(one.content) not in titles
-        ]
-        user_ids = await self._viewers.resolve([ids.parse(one.event.user_ref, field="user") for one in known])
-        return [
-            one.event.model_copy(
-                update={"content_id": UUID(titles[str(one.content)]), "user_id": user_ids[one.event.user_ref]}
+        titles = await self._finder.find_all({one.event.content for one in parsed})
+        viewers = await self._viewers.resolve({one.event.user for one in parsed})
+        names = {identifier: str(identifier) for identifier in viewers}
+        user_ids = {identifier: str(user_id) for identifier, user_id in viewers.items()}
+        known: list[Accepted] = []
+        for index, event in parsed:
+            content_id = titles.get(event.content)
+            if content_id is None:
+                refused.append(refusal(index, _unknown_content(event.content)))
+                continue
+            user, kind = event.user, event.type.value
+            known.append(
+                Accepted(
+                    event.event_id, kind, user_ids[user], names[user], content_id, event.value, event.occurred_at, now
+                )
             )
-            for one in known
-        ]
+        return known
 
 
 def read_events(body: bytes) -> list[Any]:
@@ -128,16 +134,14 @@ def read_events(body: bytes) -> list[Any]:
     return events
 
 
-def parse_events(raw_events: list[Any], now: datetime, refused: list[dict[str, Any]]) -> list[_Parsed]:
+def parse_events(raw_events: list[Any], now: datetime, refused: list[dict[str, Any]]) -> list[Parsed]:
     """Check each event; what is wrong goes to ``refused``."""
-    parsed: list[_Parsed] = []
+    parsed: list[Parsed] = []
     for index, raw in enumerate(raw_events):
         try:
-            event, content = parse(raw, now=now)
+            parsed.append(Parsed(index, check(raw, now=now)))
         except NexusError as error:
             refused.append(refusal(index, error))
-        else:
-            parsed.append(_Parsed(index, event, content))
     return parsed
 
 

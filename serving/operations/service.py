@@ -39,7 +39,7 @@ class Operations:
 
         reference = ids.parse(new.external_id, field="external_id")
         known = await self._finder.find_all([reference])
-        content_id = UUID(known[str(reference)]) if known else ids.internal("content", reference)
+        content_id = UUID(known[reference]) if known else ids.internal("content", reference)
         outside = (reference,) if isinstance(reference, ids.Reference) else ()
         request = IngestRequest(
             content_id=content_id,

@@ -40,6 +40,11 @@ class Context:
         found = await self._find(user_id) if names else {}
         return [float(found.get(name, 0.0)) for name in names]
 
+    def is_settled(self, user_id: UUID, names: Sequence[str]) -> bool:
+        """Whether :meth:`of` would say the same again a moment later."""
+        kept = self._kept.get(user_id)
+        return not names or (kept is not None and monotonic() < kept[0])
+
     async def _find(self, user_id: UUID) -> Features:
         kept = self._kept.get(user_id)
         if kept is not None and monotonic() < kept[0]:

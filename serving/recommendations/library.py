@@ -18,6 +18,8 @@ class Library:
     """Titles, vectors and model, aligned once so that a request only indexes arrays."""
 
     def __init__(self, catalogue: Catalogue, vectors: Vectors, champion: Champion | None) -> None:
+        self.token = object()
+        """Names this snapshot without holding on to it."""
         self.catalogue = catalogue
         self.vectors = vectors
         self.champion = champion

@@ -14,8 +14,9 @@ import numpy as np
 import numpy.typing as npt
 
 from serving.content.vectors import top
+from serving.models.champion import Champion
 from serving.recommendations.library import Library
-from serving.viewers.viewer import Viewer, is_liked, signal
+from serving.viewers.viewer import Entry, Viewer, is_liked, signal
 
 DAY_MS = 86_400_000.0
 SLOT_EVERY = 10
@@ -56,8 +57,7 @@ def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], li
     champion = library.champion
     if champion is None:
         raise NothingToSay("no model is served")
-    known = [entry for entry in viewer.watched() if entry["content_id"] in champion.index]
-    used = known[: champion.history_length][::-1]
+    used = champion_history(champion, viewer)[::-1]
     if not used:
         raise NothingToSay("no title of the history is known to the model")
     scored = champion.score(
@@ -83,9 +83,19 @@ def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], li
     ]
 
 
+def champion_history(champion: Champion, viewer: Viewer) -> list[Entry]:
+    """What the model looks at, newest first."""
+    return [entry for entry in viewer.watched() if entry["content_id"] in champion.index][: champion.history_length]
+
+
+def content_history(library: Library, viewer: Viewer) -> list[Entry]:
+    """What likeness is measured from, newest first."""
+    return [one for one in viewer.liked()[:CONTENT_HISTORY] if one["content_id"] in library.vectors.rows]
+
+
 def content_rung(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
     """Titles whose text is near the mean of what the viewer liked; the mean splits exactly into its titles."""
-    names, liked = library.vectors.of([entry["content_id"] for entry in viewer.liked()[:CONTENT_HISTORY]])
+    names, liked = library.vectors.of([entry["content_id"] for entry in content_history(library, viewer)])
     if not names:
         raise NothingToSay("no title of the history has an embedding")
     mean = liked.mean(axis=0)

@@ -8,6 +8,8 @@ from uuid import UUID
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from serving.viewers.viewer import Degraded
+
 EXAMPLE: JsonDict = {
     "items": [
         {
@@ -33,6 +35,8 @@ EXAMPLE: JsonDict = {
     ],
     "source": "champion",
     "model_version": "3",
+    "recommendation_id": "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071",
+    "degraded": None,
 }
 
 
@@ -85,3 +89,8 @@ class RecommendationsAnswer(BaseModel):
     items: list[Item]
     source: Literal["champion", "content", "popular"]
     model_version: str | None
+    recommendation_id: UUID = Field(description="names this answer: bin/nexus why ID tells what it was made from")
+    degraded: Degraded | None = Field(
+        description="not null while stores are away: history_incomplete (older viewings may be missing), "
+        "history_from_snapshot (what was seen is known up to the last publication), history_unknown (it may show seen titles)"
+    )

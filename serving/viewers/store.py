@@ -6,7 +6,7 @@ Does not belong here: accepting events (serving.events), rules over a history (s
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from uuid import UUID
 
 import orjson
@@ -15,7 +15,7 @@ import redis.asyncio as aioredis
 from nexus import ids, logs
 from nexus.db import interactions, users
 from nexus.errors import NexusError, not_found
-from nexus.events import hidden_key, history_key, restored_key
+from nexus.events import hidden_key, history_key, new_version, restored_key
 from serving.parts import Database, Part, is_unavailable
 from serving.viewers.memory import Memory
 from serving.viewers.viewer import Entry, Viewer, from_entries, from_members, hidden_by, merge
@@ -49,33 +49,29 @@ class Viewers:
         self._memory.keep(viewer)
         return viewer
 
-    async def resolve(self, identifiers: Iterable[UUID | ids.Reference]) -> dict[str, UUID]:
+    async def resolve(self, identifiers: Collection[UUID | ids.Reference]) -> dict[UUID | ids.Reference, UUID]:
         """The internal id under which each sender's id is, or will be, known."""
-        own = {str(one): ids.internal("user", one) for one in identifiers}
-        foreign = [one for one in identifiers if isinstance(one, ids.Reference)]
-        foreign = [one for one in dict.fromkeys(foreign) if own[str(one)] not in self._memory]
+        own = {one: ids.internal("user", one) for one in identifiers}
+        foreign = [one for one in own if isinstance(one, ids.Reference) and own[one] not in self._memory]
         if not foreign:
             return own
         async with self._part.asking(REDIS_WITHIN_S):
             pipe = self._redis.pipeline(transaction=False)
             for one in foreign:
-                pipe.exists(history_key(own[str(one)]))
+                pipe.exists(history_key(own[one]))
             known = await pipe.execute()
         unknown = [one for one, is_known in zip(foreign, known, strict=True) if not is_known]
-        if unknown:
-            own |= await self._other_names(unknown)
-        return own
+        return {**own, **await self._other_names(unknown)} if unknown else own
 
-    async def _other_names(self, references: Iterable[ids.Reference]) -> dict[str, UUID]:
+    async def _other_names(self, references: list[ids.Reference]) -> dict[ids.Reference, UUID]:
         """Further external ids of viewers that are known under another one."""
         try:
             async with self._database.connection(POSTGRES_WITHIN_S) as connection:
-                found = {str(one): await users.find_user(connection, one) for one in references}
+                return await users.resolve_users(connection, references)
         except NexusError as error:
             if not is_unavailable(error):
                 raise
             return {}
-        return {name: user_id for name, user_id in found.items() if user_id is not None}
 
     async def _read_known(self, identifier: UUID | ids.Reference, user_id: UUID) -> Viewer:
         """A viewer of whom Redis has nothing, or says nothing: from Postgres, or else from memory."""
@@ -84,7 +80,7 @@ class Viewers:
         except NexusError as error:
             if user_id not in self._memory or not is_unavailable(error):
                 raise
-            return Viewer(user_id, *self._memory.get(user_id), is_complete=False)
+            return Viewer(user_id, *self._memory.get(user_id), is_complete=False, degraded="history_incomplete")
 
     async def _read_elsewhere(self, identifier: UUID | ids.Reference, user_id: UUID) -> Viewer:
         async with self._database.connection(POSTGRES_WITHIN_S) as connection:
@@ -100,16 +96,17 @@ class Viewers:
         try:
             async with self._part.asking(REDIS_WITHIN_S):
                 pipe = self._redis.pipeline(transaction=False)
+                # The version first: an event that comes in between makes it old, never the history.
+                pipe.get(restored_key(user_id))
                 pipe.zrevrange(history_key(user_id), 0, -1)
                 pipe.smembers(hidden_key(user_id))
-                pipe.exists(restored_key(user_id))
-                members, hidden, is_restored = await pipe.execute()
+                version, members, hidden = await pipe.execute()
         except NexusError:
             return None
         entries = from_members(members)
         shut = frozenset(one.decode() for one in hidden)
-        if is_restored:
-            return Viewer(user_id, entries, shut)
+        if version is not None:
+            return Viewer(user_id, entries, shut, version=version)
         if not entries:
             return None
         return await self._restore(Viewer(user_id, entries, shut))
@@ -122,7 +119,8 @@ class Viewers:
         except NexusError:
             remembered, hidden = self._memory.get(viewer.user_id)
             entries = merge(viewer.entries, remembered)
-            return Viewer(viewer.user_id, entries, viewer.hidden | hidden, is_complete=False)
+            shut = viewer.hidden | hidden
+            return Viewer(viewer.user_id, entries, shut, is_complete=False, degraded="history_incomplete")
         entries = merge(viewer.entries, kept)
         shut = viewer.hidden | hidden_by(entries)
         await self._fill(viewer.user_id, kept, shut)
@@ -144,7 +142,7 @@ class Viewers:
                     pipe.zadd(history_key(user_id), {member(entry): entry["at_ms"] for entry in kept})
                 if hidden:
                     pipe.sadd(hidden_key(user_id), *hidden)
-                pipe.set(restored_key(user_id), 1)
+                pipe.set(restored_key(user_id), new_version())
                 await pipe.execute()
         except NexusError:
             _LOG.info("history_not_restored", entries=len(kept))

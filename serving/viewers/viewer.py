@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TypedDict
+from typing import Literal, TypedDict
 from uuid import UUID
 
 import orjson
@@ -20,6 +20,9 @@ _LOG = logs.get(__name__)
 _SEEN = frozenset(str(kind) for kind in SEEN_TYPES)
 LIKED_FROM = 3.5
 """A rating from here on counts as liking."""
+
+
+Degraded = Literal["history_incomplete", "history_from_snapshot", "history_unknown"]
 
 
 class Entry(TypedDict):
@@ -41,6 +44,10 @@ class Viewer:
     hidden: frozenset[str] = frozenset()
     is_complete: bool = field(default=True)
     """False when a store was away, so that older entries may be missing."""
+    version: bytes | None = None
+    """What names this state of the history in Redis (nexus.events.restored_key); None: it may not be complete there."""
+    degraded: Degraded | None = None
+    """What to tell of an incomplete history."""
 
     def seen(self) -> set[str]:
         """Titles that must not be recommended because they were watched."""

@@ -17,6 +17,7 @@ from pathlib import Path
 import orjson
 from temporalio import activity
 
+from nexus import telemetry
 from nexus.errors import Category, NexusError, unavailable
 from nexus.logs import get
 from nexus.settings import ROOT
@@ -54,7 +55,8 @@ class RegistryActivities:
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             cwd=ROOT,
-            env=os.environ | {"NEXUS_HOME": str(self._home)},
+            env=os.environ
+            | {"NEXUS_HOME": str(self._home), telemetry.ENVIRONMENT: telemetry.current_traceparent() or ""},
         )
         try:
             out, err = await process.communicate(command.model_dump_json().encode())

@@ -7,11 +7,12 @@ Does not belong here: the meaning of a promotion.
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 
 import orjson
 
-from nexus import logs
+from nexus import logs, telemetry
 from nexus.errors import NexusError
 from nexus.settings import Settings, load
 from workflows.messages import RegistryChange, RegistryCommand
@@ -22,8 +23,14 @@ def main() -> int:
     logs.configure(part="registry-child")
     command = RegistryCommand.model_validate_json(sys.stdin.buffer.read())
     try:
-        with contextlib.redirect_stdout(sys.stderr):  # libraries print; standard output holds the answer only
-            change = apply(load(), command)
+        settings = load()
+        telemetry.configure(settings, "registry-child")
+        with (
+            contextlib.redirect_stdout(sys.stderr),  # libraries print; standard output holds the answer only
+            telemetry.attach(os.environ.get(telemetry.ENVIRONMENT)),
+            telemetry.span(f"registry {command.action}", version=command.version),
+        ):
+            change = apply(settings, command)
         answer = {"change": change.model_dump(mode="json")}
     except NexusError as error:
         answer = {"error": error.as_dict()}

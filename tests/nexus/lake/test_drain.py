@@ -35,7 +35,7 @@ class DiesBeforeTrim:
 @pytest.fixture
 def client(redis_server: str) -> Any:
     with redis.Redis.from_url(redis_server) as made:
-        made.delete("test:drain")
+        made.delete("test:drain", "nexus:life:test:drain")
         yield made
 
 
@@ -115,3 +115,49 @@ def test_drain__a_consumer_group_lags__keeps_what_it_has_not_done(lake: Lake, cl
     assert _run(lake, client) == 0
     assert client.xlen("test:drain") == 0
     assert _bodies(lake) == [f"e{number}" for number in range(4)]
+
+
+DAY_MS = 86_400_000
+
+
+def _sent(client: Any, first: int, count: int, *, at_ms: int) -> None:
+    for number in range(first, first + count):
+        client.xadd("test:drain", {"event": f"e{number}"}, id=f"{at_ms}-{number}")
+
+
+@pytest.mark.parametrize("jump_ms", [-DAY_MS, DAY_MS])
+def test_drain__redis_wiped_and_the_clock_jumped__keeps_every_entry_of_both_lives(
+    lake: Lake, client: Any, jump_ms: int
+) -> None:
+    now = 1_900_000_000_000
+    _sent(client, 0, 3, at_ms=now)
+    assert _run(lake, client) == 3
+    client.delete("test:drain", "nexus:life:test:drain")
+    _sent(client, 3, 3, at_ms=now + jump_ms)
+    assert _run(lake, client, batch=2) == 3
+    assert _bodies(lake) == [f"e{number}" for number in range(6)]
+    assert client.xlen("test:drain") == 0
+    _sent(client, 6, 1, at_ms=now + jump_ms + 5)
+    assert _run(lake, client) == 1
+    assert _run(lake, client) == 0
+
+
+def test_drain__redis_fell_back_and_the_clock_too__begins_a_new_life(lake: Lake, client: Any) -> None:
+    now = 1_900_000_000_000
+    _sent(client, 0, 3, at_ms=now)
+    assert _run(lake, client) == 3
+    client.delete("test:drain")
+    _sent(client, 3, 2, at_ms=now - DAY_MS)
+    assert _run(lake, client) == 2
+    assert _bodies(lake) == [f"e{number}" for number in range(5)]
+
+
+def test_drain__only_the_name_of_the_life_is_lost__appends_nothing_twice(lake: Lake, client: Any) -> None:
+    _sent(client, 0, 4, at_ms=1_900_000_000_000)
+    client.xgroup_create("test:drain", "copier", id="0")
+    assert _run(lake, client) == 4
+    assert client.xlen("test:drain") == 4
+    client.delete("nexus:life:test:drain")
+    _sent(client, 4, 1, at_ms=1_900_000_000_001)
+    assert _run(lake, client, batch=2) == 1
+    assert _bodies(lake) == [f"e{number}" for number in range(5)]

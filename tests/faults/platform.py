@@ -1,0 +1,197 @@
+"""A platform that is broken on purpose: starting it, finding its processes, killing one in the middle of a step.
+
+Belongs here: what every fault needs. Does not belong here: the faults themselves, generated data (data.py).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import psutil
+import psycopg
+
+from nexus.lake.catalogue import TABLES
+from nexus.lake.lake import Lake
+from nexus.runtime import processes
+from nexus.runtime.pipeline import Outcome, Pipeline, Step
+from nexus.settings import ROOT
+from training.bundle_format import Bundle, read_champion
+
+SUPERVISOR = "supervisor"
+PARTS = (
+    "postgres", "redis", "temporal", "mlflow", "dagster-code", "dagster-webserver", "dagster-daemon", "worker", "api",
+)  # fmt: skip
+PATIENCE_S = 240.0
+ENVIRONMENT = {"NEXUS_TRAINING__MAX_SECONDS": "5", "NEXUS_TRAINING__IS_AUTOMATIC": "false"}
+_PAUSE_S = 0.05
+
+
+def until(holds: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> bool:
+    """Ask until it holds."""
+    deadline, pause = time.monotonic() + patience_s, threading.Event()
+    while not holds():
+        if time.monotonic() > deadline:
+            return False
+        pause.wait(_PAUSE_S)
+    return True
+
+
+@dataclass
+class Platform:
+    """One home and what a person does with it."""
+
+    home: Path
+    environment: dict[str, str] = field(default_factory=lambda: dict(ENVIRONMENT))
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Begin a command; what it says comes from one stream."""
+        return subprocess.Popen(
+            ["sh", "bin/nexus", *words],
+            cwd=ROOT,
+            env=os.environ | self.environment | {"NEXUS_HOME": str(self.home)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            stdin=subprocess.DEVNULL,
+            text=True,
+        )
+
+    def nexus(self, *words: str) -> tuple[int, str]:
+        """Exit status and what was said; never a traceback."""
+        process = self.start(*words)
+        said = process.communicate(timeout=1200)[0]
+        assert "Traceback" not in said, said
+        return process.returncode, said
+
+    def well(self, *words: str) -> str:
+        """What a command said that must succeed."""
+        code, said = self.nexus(*words)
+        assert code == 0, f"bin/nexus {' '.join(words)} ended with {code}:\n{said[-4000:]}\n{self.last_logs()}"
+        return said
+
+    def last_logs(self) -> str:
+        """The ends of all logs, for a failed test."""
+        logs = sorted((self.home / "logs").glob("*.log"))
+        return "\n".join(f"--- {log.name}\n{log.read_text(errors='replace')[-700:]}" for log in logs)
+
+    def endpoints(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((self.home / "run" / "endpoints.json").read_text())
+        return found
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        return {part["name"]: part for part in json.loads(self.nexus("status", "--json")[1])["parts"]}
+
+    def doctor(self) -> list[dict[str, Any]]:
+        """Findings that are not well."""
+        found = json.loads(self.nexus("doctor", "--json")[1])["findings"]
+        return [finding for finding in found if finding["state"] != "ok"]
+
+    def processes(self) -> dict[str, list[psutil.Process]]:
+        return processes.ours(self.home)
+
+    def pid(self, part: str) -> int:
+        """The oldest process of a part, which is the one that supervisord started."""
+        return self.processes()[part][0].pid
+
+    def kill(self, part: str) -> int:
+        """SIGKILL a part's own process; its children are not touched."""
+        pid = self.pid(part)
+        os.kill(pid, signal.SIGKILL)
+        return pid
+
+    def kill_all(self) -> int:
+        """What a power cut does: every process of the home at once."""
+        living = [process for found in self.processes().values() for process in found]
+        for process in living:
+            process.send_signal(signal.SIGKILL)
+        psutil.wait_procs(living, timeout=30)
+        return len(living)
+
+    def api(self) -> httpx.Client:
+        return httpx.Client(base_url=self.endpoints()["api"]["url"], timeout=30, trust_env=False)
+
+    def all_answer(self) -> bool:
+        parts = self.status()
+        return all(parts[name]["state"] == "running" for name in PARTS)
+
+    @contextmanager
+    def postgres(self, database: str) -> Iterator[psycopg.Connection]:
+        url = urlsplit(self.endpoints()["postgres"]["url"])._replace(path=f"/{database}").geturl()
+        with psycopg.connect(url, autocommit=True) as connection:
+            yield connection
+
+    def lake(self) -> Lake:
+        return Lake(str(self.home / "lake"))
+
+    def hashes(self) -> dict[str, str]:
+        """Content of every table that can be made anew, by name."""
+        lake = self.lake()
+        return {name: lake.content_hash(name) for name in TABLES if lake.exists(name) and is_derived(name)}
+
+    def pipeline(self) -> Pipeline:
+        return Pipeline(self.endpoints()["dagster"]["url"], self.home)
+
+    def run(self, assets: tuple[str, ...] = (), on_step: Callable[[Step], None] = lambda _: None) -> Outcome:
+        """Run assets as ``bin/nexus pipeline run`` does."""
+        return self.pipeline().run("pipeline", on_step, on_launch=lambda *_: None, assets=assets)
+
+    def champion(self) -> Bundle:
+        """The served bundle, verified."""
+        return read_champion(self.home / "serving")
+
+    def unfinished_models(self) -> list[str]:
+        """Leftovers of a model that was being published."""
+        return [path.name for path in (self.home / "serving" / "models").glob(".*")]
+
+
+def is_derived(table: str) -> bool:
+    """Whether a table is made from others (the raw ones record when they were written)."""
+    return not table.startswith("raw_")
+
+
+class KillInStep(threading.Thread):
+    """Waits until a step has begun, then kills; by Dagster's own event log, asked every few milliseconds."""
+
+    def __init__(self, platform: Platform, step: str, part: str, *, after_s: float = 0.05) -> None:
+        super().__init__(daemon=True)
+        self._platform, self._step, self._part, self._after_s = platform, step, part, after_s
+        self._connection: psycopg.Connection | None = None
+        self.killed_pid: int | None = None
+        self.was_in_step = False
+        self._newest = 0
+        with platform.postgres("dagster") as connection:
+            row = connection.execute("select coalesce(max(id), 0) from event_logs").fetchone()
+            self._newest = row[0] if row else 0
+        self.start()
+
+    def run(self) -> None:
+        pause = threading.Event()
+        deadline = time.monotonic() + PATIENCE_S
+        pid = self._platform.pid(self._part)
+        with self._platform.postgres("dagster") as connection:
+            while not self._count(connection, "STEP_START"):
+                if time.monotonic() > deadline:
+                    return
+                pause.wait(0.004)
+            pause.wait(self._after_s)
+            self.was_in_step = not self._count(connection, "STEP_SUCCESS")
+            os.kill(pid, signal.SIGKILL)
+            self.killed_pid = pid
+
+    def _count(self, connection: psycopg.Connection, kind: str) -> int:
+        row = connection.execute(
+            "select count(*) from event_logs where id > %s and step_key = %s and dagster_event_type = %s",
+            (self._newest, self._step, kind),
+        ).fetchone()
+        return row[0] if row else 0
