@@ -41,7 +41,7 @@ def build(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
         ),
         dg.define_asset_job(
             EVENTS,
-            selection=dg.AssetSelection.assets("raw_nexus__events", "core_nexus__events"),
+            selection=dg.AssetSelection.assets("raw_nexus__events", "core_nexus__events", "raw_nexus__recommendations"),
             description="Only what the API received: drain the stream into the lake, refresh the days that changed.",
             executor_def=dg.in_process_executor,
         ),

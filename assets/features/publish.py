@@ -6,6 +6,7 @@ Belongs here: the asset. Does not belong here: merging into Postgres and Redis (
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 
 import dagster as dg
 import polars as pl
@@ -13,6 +14,8 @@ import polars as pl
 from assets.resources import PlatformResource
 from assets.tables import OWNER
 from nexus.db import publish
+from nexus.db.pool import connect
+from nexus.db.seen import write_seen
 from nexus.lake.lake import Lake
 
 _RATINGS, _EVENTS = "core_movielens__ratings", "core_nexus__events"
@@ -25,7 +28,10 @@ def serving_nexus__facts(platform: PlatformResource) -> dg.MaterializeResult[Non
     """Merge viewers, titles, interactions and popularity into Postgres, histories and hidden titles into Redis."""
     lake = platform.lake()
     versions = {table: lake.version(table) for table in _FROM}
-    done = publish.publish(platform.settings(), _facts(lake, versions))
+    settings = platform.settings()
+    done = publish.publish(settings, _facts(lake, versions))
+    with connect(settings, "pipeline") as connection:
+        viewers_with_seen = write_seen(connection, Path(settings.bundle_url))
     written = {
         f"{step}/{figure}": count
         for step, figures in asdict(done).items()
@@ -36,6 +42,7 @@ def serving_nexus__facts(platform: PlatformResource) -> dg.MaterializeResult[Non
         metadata={
             "dagster/row_count": done.interactions.rows,
             "engagement_days": done.engagement_days,
+            "viewers_with_seen": viewers_with_seen,
             "made_from": str(versions),
             **written,
         },

@@ -5,14 +5,16 @@ Belongs here: the raw assets of streams. Does not belong here: how a drain survi
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import closing
+from typing import Any
 
 import dagster as dg
 import redis
 
 from assets.resources import PlatformResource
 from assets.tables import described, result
-from nexus import events
+from nexus import events, served
 from nexus.lake.drain import Drained, drain
 
 
@@ -30,6 +32,19 @@ def raw_nexus__titles(platform: PlatformResource) -> dg.MaterializeResult[None]:
     return result(platform.lake(), "raw_nexus__titles", rows_written=drained.rows)
 
 
-def _drain(platform: PlatformResource, stream: str, field: str, table: str) -> Drained:
+@dg.asset(**described("raw_nexus__recommendations", kinds=("deltalake", "redis")))
+def raw_nexus__recommendations(platform: PlatformResource) -> dg.MaterializeResult[None]:
+    """Append the answers that wait in the stream."""
+    drained = _drain(platform, served.STREAM, served.FIELD, served.TABLE, served.columns)
+    return result(platform.lake(), served.TABLE, rows_written=drained.rows)
+
+
+def _drain(
+    platform: PlatformResource,
+    stream: str,
+    field: str,
+    table: str,
+    columns: Callable[[str], dict[str, Any]] | None = None,
+) -> Drained:
     with closing(redis.Redis.from_url(platform.settings().redis.dsn())) as client:
-        return drain(platform.lake(), client, stream=stream, field=field, table=table)
+        return drain(platform.lake(), client, stream=stream, field=field, table=table, columns=columns)

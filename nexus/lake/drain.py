@@ -14,7 +14,7 @@ Belongs here: moving entries. Does not belong here: what is in them.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -100,7 +100,16 @@ def stream_id_of(position: int) -> str:
     return f"{position >> _SEQUENCE_BITS}-{position & ((1 << _SEQUENCE_BITS) - 1)}"
 
 
-def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, batch: int = BATCH) -> Drained:
+def drain(
+    lake: Lake,
+    client: Stream,
+    *,
+    stream: str,
+    field: str,
+    table: str,
+    batch: int = BATCH,
+    columns: Callable[[str], Row] | None = None,
+) -> Drained:
     """Append what is behind the position, then trim what is committed, until the stream is empty.
 
     Args:
@@ -110,6 +119,7 @@ def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, ba
         field: Field of an entry that holds the body.
         table: A raw table with ``stream_id``, ``body``, ``drained_at`` and perhaps ``day``.
         batch: Entries per commit.
+        columns: Further columns of the table, from the body; it takes any body and never raises.
     """
     life = _life(lake, client, stream, table)
     app = life.app
@@ -123,7 +133,7 @@ def drain(lake: Lake, client: Stream, *, stream: str, field: str, table: str, ba
             if not lake.exists(table):
                 lake.write(table, _frame(table, []), mode="append")
             return Drained(rows, lake.version(table))
-        found = [_row(stream_id, values, field) for stream_id, values in entries]
+        found = [_row(stream_id, values, field, columns) for stream_id, values in entries]
         newest = position_of(found[-1]["stream_id"])
         if position < life.ceiling:
             found = _unknown(lake, table, found)
@@ -200,11 +210,14 @@ def _text(value: bytes | str) -> str:
     return value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value
 
 
-def _row(stream_id: bytes | str, values: dict[Any, Any], field: str) -> Row:
+def _row(
+    stream_id: bytes | str, values: dict[Any, Any], field: str, columns: Callable[[str], Row] | None = None
+) -> Row:
     name = _text(stream_id)
-    body = values.get(field, values.get(field.encode()))
+    found = values.get(field, values.get(field.encode()))
+    body = "" if found is None else _text(found)
     received = datetime.fromtimestamp(int(name.partition("-")[0]) / 1000, UTC)
-    return {"stream_id": name, "body": "" if body is None else _text(body), "day": received.date()}
+    return {**(columns(body) if columns else {}), "stream_id": name, "body": body, "day": received.date()}
 
 
 def _frame(table: str, rows: Sequence[Row]) -> pa.Table:

@@ -40,7 +40,7 @@ class Outcome:
 class Parsed(NamedTuple):
     """An event that passed the checks, and its place in the request."""
 
-    index: int
+    place: int
     event: Checked
 
 
@@ -94,10 +94,10 @@ class Events:
         names = {identifier: str(identifier) for identifier in viewers}
         user_ids = {identifier: str(user_id) for identifier, user_id in viewers.items()}
         known: list[Accepted] = []
-        for index, event in parsed:
+        for place, event in parsed:
             content_id = titles.get(event.content)
             if content_id is None:
-                refused.append(refusal(index, _unknown_content(event.content)))
+                refused.append(refusal(place, _unknown_content(event.content)))
                 continue
             user, kind = event.user, event.type.value
             known.append(

@@ -51,7 +51,7 @@ class Viewers:
 
     async def resolve(self, identifiers: Collection[UUID | ids.Reference]) -> dict[UUID | ids.Reference, UUID]:
         """The internal id under which each sender's id is, or will be, known."""
-        own = {one: ids.internal("user", one) for one in identifiers}
+        own: dict[UUID | ids.Reference, UUID] = {one: ids.internal("user", one) for one in identifiers}
         foreign = [one for one in own if isinstance(one, ids.Reference) and own[one] not in self._memory]
         if not foreign:
             return own
@@ -61,7 +61,9 @@ class Viewers:
                 pipe.exists(history_key(own[one]))
             known = await pipe.execute()
         unknown = [one for one, is_known in zip(foreign, known, strict=True) if not is_known]
-        return {**own, **await self._other_names(unknown)} if unknown else own
+        if unknown:
+            own.update(await self._other_names(unknown))
+        return own
 
     async def _other_names(self, references: list[ids.Reference]) -> dict[ids.Reference, UUID]:
         """Further external ids of viewers that are known under another one."""

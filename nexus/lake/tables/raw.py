@@ -73,6 +73,26 @@ TABLES = (
         primary_key=("stream_id",),
     ),
     Table(
+        name="raw_nexus__recommendations",
+        description="Recommendations that were served, drained exactly once from the Redis stream.",
+        schema=pa.schema(
+            [
+                text("stream_id", "id of the entry in the Redis stream"),
+                text("recommendation_id", "id of the answer (UUID); null when the body is no record", nullable=True),
+                text("user_id", "internal id of the viewer (UUID)", nullable=True),
+                text("served_at", "when it was answered, as the body says it", nullable=True),
+                text("rung", "champion, content or popular", nullable=True),
+                text("model_version", "version of the model; null on the other rungs", nullable=True),
+                text("data_version", "version of the training table behind that model", nullable=True),
+                text("body", "the record as JSON (nexus.served.Served): history used, titles, scores, reasons"),
+                instant("drained_at", "when the entry was committed to the lake"),
+                date("day", "day on which it was written down, by the stream id, UTC"),
+            ]
+        ),
+        partition_by=("day",),
+        primary_key=("stream_id",),
+    ),
+    Table(
         name="raw_nexus__titles",
         description="Titles that came through the API, as the ingest workflow published them.",
         schema=pa.schema(

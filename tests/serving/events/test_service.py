@@ -45,6 +45,6 @@ def test_read_events__any_bytes__a_list_or_one_clear_error(body) -> None:
 def test_parse_events__any_json__each_is_parsed_or_refused_by_name(raw) -> None:
     refused: list[dict] = []
     parsed = parse_events(raw, NOW, refused)
-    assert sorted([one.index for one in parsed] + [one["index"] for one in refused]) == list(range(len(raw)))
+    assert sorted([one.place for one in parsed] + [one["index"] for one in refused]) == list(range(len(raw)))
     assert all(one["field"] and one["reason"] for one in refused)
     orjson.dumps(refused)
