@@ -17,6 +17,7 @@ from assets.resources import PlatformResource
 from nexus.lake.catalogue import TABLES
 from nexus.lake.guard import plain
 from nexus.lake.lake import Lake
+from nexus.lake.quality import refused_shares
 from nexus.lake.table import Table
 
 MAX_QUARANTINE_SHARE = 0.05
@@ -99,17 +100,9 @@ def row_faults(table: Table, lake: Lake) -> dict[str, Any]:
 )
 def quarantine_share(platform: PlatformResource) -> dg.AssetCheckResult:
     """Warn when a source sends much that has to be refused."""
-    lake = platform.lake()
-    refused = dict(lake.scan("core_nexus__quarantine").group_by("source").len().collect().iter_rows())
-    sources = {
-        "movielens.ratings": "raw_movielens__ratings",
-        "movielens.titles": "raw_movielens__titles",
-        "nexus.events": "raw_nexus__events",
-        "nexus.titles": "raw_nexus__titles",
-    }
-    shares = {name: refused.get(name, 0) / max(lake.count(raw), 1) for name, raw in sources.items()}
+    shares = refused_shares(platform.lake())
     return dg.AssetCheckResult(
-        passed=max(shares.values()) <= MAX_QUARANTINE_SHARE,
+        passed=max(shares.values(), default=0.0) <= MAX_QUARANTINE_SHARE,
         severity=dg.AssetCheckSeverity.WARN,
         metadata={name: dg.MetadataValue.float(share) for name, share in shares.items()},
     )

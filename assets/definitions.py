@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import alerts, automation, checks, jobs, resources, schedules
+from assets import alerts, automation, checks, jobs, resources, schedules, tracing
 from nexus.settings import Settings, load
 
 LAYERS = ("raw", "core", "marts", "features", "models", "reports", "care")
@@ -58,7 +58,7 @@ def build_defs(
             *_of(modules, dg.SensorDefinition),
         ],
         resources={"platform": resources.PlatformResource(), **(resource_overrides or {})},
-        executor=dg.in_process_executor,
+        executor=tracing.in_process(),
     )
 
 

@@ -94,5 +94,7 @@ def judge(settings: Settings, news: News, *, last_run_at: datetime | None, now: 
         return Verdict(False, f"{news.new_events} new events; a training starts at {area.min_new_events}")
     rest = timedelta(seconds=area.cooldown_s)
     if last_run_at is not None and (now or datetime.now(UTC)) - last_run_at < rest:
-        return Verdict(False, f"{news.new_events} new events; the last run was at {last_run_at:%H:%M}Z, {rest} ago at least")
+        return Verdict(
+            False, f"{news.new_events} new events; the last run was at {last_run_at:%H:%M}Z, {rest} ago at least"
+        )
     return Verdict(True, f"{news.new_events} events are new since the last judged model")

@@ -66,9 +66,7 @@ def _check(examples: pl.DataFrame, features: pl.DataFrame, *, on: str, by: str) 
         )
 
 
-def _newest(
-    examples: pl.DataFrame, features: pl.DataFrame, *, on: str, by: str, strictly_before: bool
-) -> pl.Series:
+def _newest(examples: pl.DataFrame, features: pl.DataFrame, *, on: str, by: str, strictly_before: bool) -> pl.Series:
     """For each example, the number of the feature row that holds; null where none does."""
     entity_known, entity_asked = _codes(features[by], examples[by])
     known = (

@@ -268,19 +268,20 @@ def parse(raw: object, *, now: datetime) -> tuple[Event, ids.Reference | uuid.UU
 # viewer's history (or hidden set). All or nothing, because Redis runs a script alone. It returns the places (from 0) of the
 # new ones. A viewer whose history is complete gets a new version, so that answers made from the old one are void.
 ACCEPT_SCRIPT = """
-local ttl = ARGV[1]
+local ttl, trace = ARGV[1], ARGV[2]
 local call = redis.call
 local fresh = {}
 local changed = {}
-for i = 2, #ARGV, 7 do
+for i = 3, #ARGV, 7 do
   local user, content, kind = ARGV[i+2], ARGV[i+3], ARGV[i+4]
   if call('SET', 'nexus:event:' .. ARGV[i], 1, 'NX', 'EX', ttl) then
-    local id = call('XADD', 'nexus:events', '*', 'event', ARGV[i+1])
+    local id = trace == '' and call('XADD', 'nexus:events', '*', 'event', ARGV[i+1])
+      or call('XADD', 'nexus:events', '*', 'event', ARGV[i+1], 'traceparent', trace)
     call('ZADD', 'nexus:history:' .. user, ARGV[i+5], ARGV[i+6])
     if kind == 'hide' then call('SADD', 'nexus:hidden:' .. user, content) end
     if kind == 'unhide' then call('SREM', 'nexus:hidden:' .. user, content) end
     changed[user] = id
-    fresh[#fresh + 1] = (i - 2) / 7
+    fresh[#fresh + 1] = (i - 3) / 7
   end
 end
 for user, id in pairs(changed) do call('SET', 'nexus:history-restored:' .. user, id, 'XX') end
@@ -288,9 +289,9 @@ return fresh
 """
 
 
-def accept_arguments(events: Iterable[Event | Accepted]) -> list[str | bytes | int]:
-    """The arguments of :data:`ACCEPT_SCRIPT` for a batch."""
-    arguments: list[str | bytes | int] = [DEDUPLICATION_TTL_S]
+def accept_arguments(events: Iterable[Event | Accepted], traceparent: str | None = None) -> list[str | bytes | int]:
+    """The arguments of :data:`ACCEPT_SCRIPT` for a batch, and the trace it came in, if that is kept."""
+    arguments: list[str | bytes | int] = [DEDUPLICATION_TTL_S, traceparent or ""]
     for event in events:
         event_id, kind, content_id, value = event.event_id, str(event.type), str(event.content_id), event.value
         user_id, at_ms = str(event.user_id), epoch_ms(event.occurred_at)

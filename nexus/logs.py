@@ -18,8 +18,11 @@ import structlog
 
 from nexus import redaction, telemetry
 from nexus.rotating import RotatingLines
+from nexus.settings import load
 
 FILE_BYTES = 10_000_000
+RUNS = "runs"
+"""The log of Dagster's runs, because Dagster takes standard error away from their steps."""
 
 
 def configure(*, part: str, level: str = "INFO", json: bool | None = None) -> None:
@@ -70,6 +73,13 @@ class FileHandler(logging.Handler):
             self._lines.append(self.format(record).encode("utf-8", "backslashreplace") + b"\n")
         except OSError:
             self.handleError(record)
+
+
+class RunHandler(FileHandler):
+    """What Dagster itself says of a run (``context.log``, failures); named in dagster.yaml, which makes it."""
+
+    def __init__(self) -> None:
+        super().__init__(load().home / "logs" / f"{RUNS}.log", "run")
 
 
 def get(name: str) -> Any:

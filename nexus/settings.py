@@ -8,11 +8,13 @@ Does not belong here: anything that opens a connection.
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import json
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import (
@@ -22,17 +24,21 @@ from pydantic import (
     SecretStr,
     StringConstraints,
     ValidationError,
+    create_model,
     field_validator,
     model_validator,
 )
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
+from nexus import settings_rules
 from nexus.errors import Category, NexusError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -171,6 +177,11 @@ class TrainingSettings(Area):
     seeds: tuple[int, ...] = Field((1, 2, 3), description="seeds of training; the pipeline trains the first")
     max_seconds: float = Field(120.0, gt=0, description="time limit of one seed's training")
     require_approval: bool = Field(False, description="PromoteModel waits for a person's approval")
+    dvc_remote: str | None = Field(
+        None,
+        pattern=r"^(/|[a-z0-9]+://)[^\s\"']+$",
+        description="absolute folder or URL for a second copy of training data; unset: only $NEXUS_HOME/dvc",
+    )
     is_automatic: bool = Field(
         True, description="schedules and sensors start runs by themselves; false: only people do"
     )
@@ -179,7 +190,7 @@ class TrainingSettings(Area):
     cooldown_s: float = Field(1800.0, ge=0, description="seconds between two trainings that new data starts")
     stale_after_h: float = Field(36.0, gt=0, description="hours after which what is made daily counts as old")
     accelerator: Literal["auto", "cpu", "gpu"] = Field("cpu", description="what Lightning trains on")
-    strategy: Literal["auto", "ddp", "ddp_spawn", "ddp_fork"] = Field("auto", description="Lightning's strategy")
+    strategy: Literal["auto", "ddp"] = Field("auto", description="Lightning's strategy; ddp: one process per device")
     devices: int = Field(1, ge=1, le=64, description="devices, or processes where the accelerator is cpu")
     precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
     gpus: int = Field(0, ge=0, description="nvidia.com/gpu that a training run asks of Kubernetes; cluster profile")
@@ -288,7 +299,7 @@ class Settings(BaseSettings):
         cls,
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
@@ -296,27 +307,44 @@ class Settings(BaseSettings):
         home = Path(os.environ.get("NEXUS_HOME") or ROOT / ".nexus").expanduser()
         return (
             init_settings,
-            env_settings,
+            _Environment(settings_cls),
             TomlConfigSettingsSource(settings_cls, home / "settings.toml"),
             InitSettingsSource(settings_cls, _endpoints(home)),
         )
 
 
 def _endpoints(home: Path) -> dict[str, Any]:
-    """What the runtime wrote about its parts; empty before the first ``up``."""
+    """What the runtime wrote about its parts, as far as this version knows it; empty before the first ``up``."""
     try:
-        found: dict[str, Any] = json.loads((home / "run" / "endpoints.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, json.JSONDecodeError):
+        found = json.loads((home / "run" / "endpoints.json").read_text())
+    except (OSError, ValueError):
         return {}
-    return found
+    areas = Settings.model_fields
+    return {
+        area: {
+            name: value for name, value in values.items() if name in getattr(areas[area].annotation, "model_fields", ())
+        }
+        for area, values in (found.items() if isinstance(found, dict) else ())
+        if area in areas and isinstance(values, dict)
+    }
 
 
-def not_started(part: str) -> NexusError:
+class _Environment(EnvSettingsSource):
+    """The environment; a value that should be JSON and is not stays text, so that it is named with the other wrong ones."""
+
+    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
+        try:
+            return super().decode_complex_value(field_name, field, value)
+        except ValueError:
+            return value
+
+
+def not_started(part: str, setting: str = "url") -> NexusError:
     """The error for a part that has neither a URL nor an embedded process."""
     return NexusError(
         f"{part} has no address",
         category=Category.UNAVAILABLE,
-        field=f"{part}.url",
+        field=f"{part}.{setting}",
         remedy="run bin/nexus up, or set its URL in the environment",
     )
 
@@ -325,32 +353,93 @@ def load(**overrides: Any) -> Settings:
     """Read the settings, or raise one error that names every wrong one.
 
     Raises:
-        NexusError: category ``invalid``; ``evidence["problems"]`` lists field and reason of each.
+        NexusError: category ``invalid``; ``evidence["problems"]`` lists field, reason and value of each.
     """
+    return build(Settings, **overrides)
+
+
+def build(kind: type[Settings], **overrides: Any) -> Settings:
+    """The settings as this class reads them, checked whole: types, names, and whether they go together.
+
+    Raises:
+        NexusError: As :func:`load`.
+    """
+    problems = settings_rules.unknown_variables(os.environ, kind)
     try:
-        return Settings(**overrides)
-    except tomllib.TOMLDecodeError as error:
+        built: Any = kind(**overrides)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise NexusError(
-            f"settings.toml in the state folder is not TOML: {error}",
+            f"settings.toml in the state folder cannot be read: {error}",
             field="settings.toml",
-            remedy="mend the line that the message names",
+            remedy="mend the line that the message names, or move the file away",
         ) from None
     except ValidationError as error:
-        problems = [
-            {
-                "field": ".".join(map(str, item["loc"])) or "settings",
-                "reason": item["msg"],
-                "value": str(item.get("input"))[:80],
-            }
-            for item in error.errors(include_url=False)
-        ]
-        for problem in problems:
-            if any(word in problem["field"] for word in ("password", "url", "secret")):
-                problem["value"] = "(hidden)"
-        listed = "; ".join(f"{p['field']}: {p['reason']} (got {p['value']})" for p in problems)
-        raise NexusError(
-            f"wrong settings: {listed}",
-            field=problems[0]["field"],
-            remedy="mend them in the environment (NEXUS_<AREA>__<NAME>) or in settings.toml in the state folder",
-            problems=problems,
-        ) from None
+        problems = [*_explained(error, kind), *problems]
+        built = _what_is_right(kind, error, overrides)
+    if built is not None:
+        problems += settings_rules.contradictions(built)
+    if problems:
+        raise wrong(problems)
+    return cast("Settings", built)
+
+
+def wrong(problems: list[settings_rules.Problem]) -> NexusError:
+    """The one error for all of them."""
+    listed = "; ".join(
+        f"{p['field']}: {p['reason']}" + (f" (got {p['value']})" if p["value"] else "") for p in problems
+    )
+    return NexusError(
+        f"wrong settings: {listed}",
+        field=problems[0]["field"],
+        remedy="mend them in the environment (NEXUS_<AREA>__<NAME>) or in settings.toml in the state folder",
+        problems=problems,
+    )
+
+
+def _explained(error: ValidationError, kind: type[Settings]) -> list[settings_rules.Problem]:
+    """Each wrong value by its name; an unknown name with the one that was probably meant."""
+    known = list(settings_rules.leaves(kind))
+    found = []
+    for item in error.errors(include_url=False, include_context=False):
+        field = ".".join(map(str, item["loc"])) or "settings"
+        reason = item["msg"].removeprefix("Value error, ")
+        if item["type"] == "extra_forbidden":
+            meant = settings_rules.near(field, known)
+            reason = "no such setting" + (f"; did you mean {meant}?" if meant else "")
+        found.append({"field": field, "reason": reason, "value": settings_rules.shown(field, item.get("input"))})
+    return found
+
+
+def _what_is_right(kind: type[Settings], error: ValidationError, overrides: dict[str, Any]) -> Any:
+    """The tree without its wrong values, so that contradictions among the others are named too; None: there is none."""
+    given: dict[str, Any] = {}
+
+    class Seen(kind):  # type: ignore[misc, valid-type]
+        @model_validator(mode="before")
+        @classmethod
+        def _see(cls, data: dict[str, Any]) -> dict[str, Any]:
+            given.update(copy.deepcopy(data))
+            return data
+
+    with contextlib.suppress(ValidationError):
+        Seen(**overrides)
+    for item in error.errors(include_url=False, include_context=False):
+        _drop(given, item["loc"])
+    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in kind.model_fields.items()}
+    tree = create_model("Tree", **fields)
+    try:
+        return tree(**given)
+    except ValidationError:
+        return None
+
+
+def _drop(given: dict[str, Any], path: tuple[int | str, ...]) -> None:
+    """Leave out the value that a path leads to, or the nearest one above it."""
+    here: Any = given
+    for key in path:
+        below = here.get(key) if isinstance(here, dict) else None
+        if not isinstance(below, dict) or key == path[-1]:
+            if isinstance(here, dict):
+                here.pop(key, None)
+            return
+        here = below

@@ -147,7 +147,7 @@ def _parsed(line: bytes) -> Iterator[Span]:
 def tree(spans: Iterable[Span]) -> list[Node]:
     """The spans under their parents; one whose parent is not known (another company's, or not kept) stands on top."""
     nodes = {span.span: Node(span) for span in spans}
-    roots = []
+    roots: list[Node] = []
     for node in nodes.values():
         parent = nodes.get(node.span.parent or "")
         (parent.children if parent is not None else roots).append(node)

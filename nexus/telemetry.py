@@ -229,6 +229,12 @@ def sampled_traceparent() -> str | None:
     return as_traceparent(found) if found is not None and found.trace_flags.sampled else None
 
 
+def run_tags() -> dict[str, str]:
+    """The tags of a Dagster run that the current span asks for; none outside of a trace."""
+    found = current_traceparent()
+    return {} if found is None else {RUN_TAG: found}
+
+
 def as_traceparent(found: SpanContext) -> str:
     """A span's ``traceparent``."""
     return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"

@@ -40,9 +40,24 @@ class Metrics:
         self.events = Counter("nexus_events", "Events of requests.", ("outcome",), registry=self.registry)
         self.projected = Counter("nexus_events_projected", "Events copied to Postgres.", registry=self.registry)
         self.model = Gauge("nexus_model_info", "The model that is served.", ("version",), registry=self.registry)
+        self.model_created = Gauge(
+            "nexus_model_created_timestamp_seconds", "When the model that is served was made.", registry=self.registry
+        )
         self.swaps = Counter("nexus_model_loads", "Looks at a new champion.", ("outcome",), registry=self.registry)
         self.titles = Gauge("nexus_catalogue_titles", "Titles that can be recommended.", registry=self.registry)
         self.vectors = Gauge("nexus_catalogue_vectors", "Titles with an embedding.", registry=self.registry)
+        self.stream_entries = Gauge(
+            "nexus_stream_entries", "Entries that wait for the drain.", ("stream",), registry=self.registry
+        )
+        self.stream_oldest = Gauge(
+            "nexus_stream_oldest_seconds", "Age of the oldest of them.", ("stream",), registry=self.registry
+        )
+        self.projector_lag = Gauge(
+            "nexus_projector_lag_seconds", "How far Postgres is behind the stream.", registry=self.registry
+        )
+        self.projector_pending = Gauge(
+            "nexus_projector_pending", "Entries read for Postgres and not yet there.", registry=self.registry
+        )
 
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""

@@ -25,6 +25,7 @@ from serving.content.finder import Finder
 from serving.content.loader import Loader
 from serving.content.service import Content
 from serving.content.vectors import Vectors
+from serving.events.lag import Lag
 from serving.events.projector import Projector
 from serving.events.service import Events
 from serving.health.service import Health
@@ -45,6 +46,8 @@ from serving.viewers.service import Directory
 from serving.viewers.store import Viewers
 
 MODEL_THREADS = 2
+GC_THRESHOLDS = (50_000, 20, 100)
+"""Nearly everything here dies by its reference count; Python's own 700 had the collector take a quarter of each batch of events."""
 STOP_TRIES = 20
 STOP_EACH_S = 0.25
 _LOG = logs.get(__name__)
@@ -126,6 +129,7 @@ class State:
             ("watcher", self.watcher.run()),
             ("projector", self.projector.run()),
             ("recorder", self.recorder.run()),
+            ("lag", Lag(self.redis, metrics=self.metrics).run()),
             ("warmer", self._warm()),
         ):
             self._tasks.append(asyncio.create_task(_guarded(name, work), name=name))
@@ -144,6 +148,7 @@ class State:
         self.context.reader = await asyncio.to_thread(feature_reader, self.settings)
         gc.collect()
         gc.freeze()  # titles and modules live as long as the process: going through all 280,000 objects again held up every request for 0.1 to 0.3 s
+        gc.set_threshold(*GC_THRESHOLDS)
 
 
 async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -6,10 +6,12 @@ Does not belong here: their form (training.bundle_format), aliases and the point
 
 from __future__ import annotations
 
+import fcntl
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ARTIFACTS = "bundle"
+_UNFINISHED, _LOCK_FILE = ".unfinished-", ".lock"
 
 
 def assemble(folder: Path, manifest: Manifest, vocabulary: Sequence[str]) -> Bundle:
@@ -49,13 +52,28 @@ def publish(settings: Settings, registry: MlflowClient, version: str) -> Bundle:
     The folder appears whole: it is filled under another name and renamed.
     """
     target = bundle_folder(settings.bundle_url, version)
+    with _publishing(target.parent):
+        return _publish(settings, registry, version, target)
+
+
+@contextmanager
+def _publishing(folder: Path) -> Iterator[None]:
+    """One at a time; what a killed one left half made is removed. The kernel drops the lock with its holder."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / _LOCK_FILE).open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        for left in folder.glob(f"{_UNFINISHED}*"):
+            shutil.rmtree(left, ignore_errors=True)
+        yield
+
+
+def _publish(settings: Settings, registry: MlflowClient, version: str, target: Path) -> Bundle:
     if (target / MANIFEST_FILE).exists():
         try:
             return read_bundle(target)
         except NexusError:
             shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=target.parent, prefix=f".{version}-") as temporary:
+    with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as temporary:
         folder = Path(temporary) / "bundle"
         _fetch(settings, registry, version, folder)
         if target.exists():

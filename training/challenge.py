@@ -50,7 +50,7 @@ def judge(settings: Settings, dataset: Dataset, version: str) -> Judged:
     winner = record["winner"]
     manifest = Manifest.model_validate_json(tracking.fetch(settings, version, f"{ARTIFACTS}/{MANIFEST_FILE}"))
     champion = registry.aliased(client, name, registry.CHAMPION)
-    complaints = gate.check_form(manifest, dataset.context_features, None)
+    complaints = gate.check_form(manifest, dataset.context_features, _served_titles(settings, champion, version))
     if found.tags.get(registry.ROLLED_BACK_TAG):
         complaints.append(f"it was rolled back at {found.tags[registry.ROLLED_BACK_TAG]}")
     if record["data_hash"] != dataset.data_hash:
@@ -72,6 +72,17 @@ def judge(settings: Settings, dataset: Dataset, version: str) -> Judged:
         decision = replace(decision, reasons=(note, *decision.reasons))
     client.set_model_version_tag(name, version, FIGURES_TAG, decision.words()[:4900])
     return Judged(version, champion, winner, decision, record["metrics"], record["protocol"])
+
+
+def _served_titles(settings: Settings, champion: str | None, version: str) -> int | None:
+    """Titles that the champion knows; None when there is none to compare with."""
+    if champion in (None, version):
+        return None
+    manifest = tracking.fetch(settings, champion, f"{ARTIFACTS}/{MANIFEST_FILE}")
+    try:
+        return Manifest.model_validate_json(manifest).titles
+    except ValidationError:  # made by other code: judge says so when it measures the champion
+        return None
 
 
 def champion_ranks(settings: Settings, dataset: Dataset, version: str) -> list[int]:

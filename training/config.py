@@ -7,8 +7,12 @@ installations (nexus.settings), code that uses the values.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+
+from nexus.settings import TrainingSettings
 
 
 class RecommenderConfig(BaseModel):
@@ -38,6 +42,57 @@ class RecommenderConfig(BaseModel):
     def fingerprint(self) -> str:
         """Equal for equal values."""
         return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True)
+class Compute:
+    """What Lightning trains on; it decides how fast, not what is learned, so it is no part of a model's fingerprint.
+
+    Attributes:
+        accelerator: ``cpu``, ``gpu``, or ``auto``.
+        strategy: ``auto``, or ``ddp``: one process per device, each with its share of every epoch.
+        devices: How many.
+        precision: As Lightning names it.
+    """
+
+    accelerator: str = "cpu"
+    strategy: str = "auto"
+    devices: int = 1
+    precision: str = "32-true"
+
+    @classmethod
+    def of(cls, settings: TrainingSettings) -> Compute:
+        """As an installation wants it."""
+        return cls(settings.accelerator, settings.strategy, settings.devices, settings.precision)
+
+    @property
+    def is_distributed(self) -> bool:
+        """Whether other processes train."""
+        return self.strategy == "ddp"
+
+    def trainer_arguments(self) -> dict[str, Any]:
+        """What the Trainer is told.
+
+        Processes are spawned, not started by Lightning's script launcher: that would run the command of this process again,
+        which may be a whole Dagster run. The encoder is not used in the first stage, so unused parameters are looked for.
+        """
+        strategy: Any = self.strategy
+        if self.is_distributed:
+            from lightning.pytorch.strategies import DDPStrategy
+            from torch import multiprocessing
+
+            # By names, not by file descriptors: these cannot be handed over in every container.
+            multiprocessing.set_sharing_strategy("file_system")
+            strategy = DDPStrategy(start_method="spawn", find_unused_parameters=True)
+        return {
+            "accelerator": self.accelerator,
+            "strategy": strategy,
+            "devices": self.devices,
+            "precision": self.precision,
+        }
+
+
+CPU = Compute()
 
 
 def debug() -> RecommenderConfig:

@@ -146,7 +146,7 @@ def build(
         years=np.array([np.nan, *(_year(facts, key) for key in vocabulary)], dtype=np.float32),
         genres=((), *(tuple(facts.get(key, (None, None))[1] or ()) for key in vocabulary)),
         context_features=tuple(context_features),
-        data_hash=_hash(ordered),
+        data_hash=_hash(ordered, known.sort("content_id"), context_features),
         data_version=data_version,
         tie_rule=tie_rule,
     )
@@ -191,11 +191,23 @@ def _year(facts: Mapping[str, tuple[object, object]], key: str) -> float:
     return float(year) if isinstance(year, int | float) else float("nan")
 
 
-def _hash(ordered: pl.DataFrame) -> str:
-    """SHA-256 over viewer, title, value and time of every row in order, shortened to 16 digits."""
+def _hash(ordered: pl.DataFrame, titles: pl.DataFrame, context_features: Sequence[str]) -> str:
+    """SHA-256 over everything that a model is made from, shortened to 16 digits.
+
+    That is viewer, title, value, time and context of every row in order, and year and genres of every title.
+    """
     digest = hashlib.sha256()
     for name in ("user_id", "content_id"):
         digest.update("\n".join(ordered[name]).encode())
     digest.update(ordered["value"].to_numpy().astype("<f4").tobytes())
     digest.update(ordered["at_s"].to_numpy().astype("<f8").tobytes())
+    for name in context_features:
+        digest.update(name.encode() + ordered[name].to_numpy().astype("<f4").tobytes())
+    facts = titles.select(
+        "content_id",
+        pl.col("year").cast(pl.String).fill_null(""),
+        pl.col("genres").list.eval(pl.element().fill_null("")).list.join("|").fill_null(""),
+    )
+    for row in facts.iter_rows():
+        digest.update("\x1f".join(row).encode() + b"\n")
     return digest.hexdigest()[:16]

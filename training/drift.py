@@ -172,7 +172,9 @@ def _popularity(reference: pl.DataFrame, new: pl.DataFrame) -> tuple[str, Compar
 
     def counted(rows: pl.DataFrame) -> Counts:
         ranks = rows.join(ranked, on="content_id", how="inner")["rank"].to_numpy()
-        return np.bincount(np.searchsorted(steps, ranks, side="left"), minlength=len(_POPULARITY_STEPS)).astype(np.float64)
+        return np.bincount(np.searchsorted(steps, ranks, side="left"), minlength=len(_POPULARITY_STEPS)).astype(
+            np.float64
+        )
 
     old, current = counted(reference), counted(new)
     if not current.sum():

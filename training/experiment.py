@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 from training import floors, gate, recommender
-from training.config import RecommenderConfig
+from training.config import CPU, Compute, RecommenderConfig
 from training.dataset import Dataset, History, leave_out
+from training.determinism import repeatable
 from training.evaluation import Outcome, evaluate, protocol
 from training.floors import Fitted
 from training.recommender import Neural, Prepared, Trained
@@ -62,6 +63,11 @@ class Experiment:
             return best
         return max(others.values(), key=lambda entry: float(entry.validation.ndcg_10.mean()))
 
+    @property
+    def is_time_limited(self) -> bool:
+        """Whether the clock ended the training: then nobody can train quite the same again."""
+        return len(self.trained.curve) < 1 + self.config.mixture_epochs + self.config.attention_epochs
+
     def table(self) -> dict[str, dict[str, float]]:
         """Test figures and the validation NDCG@10 by candidate."""
         return {
@@ -81,14 +87,21 @@ class Experiment:
         }
 
 
-def run(dataset: Dataset, config: RecommenderConfig, *, seed: int, max_seconds: float) -> Experiment:
-    """Train and evaluate everything."""
+def run(
+    dataset: Dataset, config: RecommenderConfig, *, seed: int, max_seconds: float, compute: Compute = CPU
+) -> Experiment:
+    """Train and evaluate everything; the same data, configuration, seed and code give the same figures."""
+    with repeatable(seed, threads=recommender.THREADS):
+        return _run(dataset, config, seed=seed, max_seconds=max_seconds, compute=compute)
+
+
+def _run(dataset: Dataset, config: RecommenderConfig, *, seed: int, max_seconds: float, compute: Compute) -> Experiment:
     started = time.monotonic()
     chosen = floors.choose_all(dataset)
     floors_done = time.monotonic()
     prepared = recommender.prepare(dataset, config)
     prepared_done = time.monotonic()
-    trained = recommender.train(prepared, seed=seed, max_seconds=max_seconds)
+    trained = recommender.train(prepared, seed=seed, max_seconds=max_seconds, compute=compute)
     trained_done = time.monotonic()
     test = leave_out(dataset, last=1, name="test")
 

@@ -13,10 +13,13 @@ Which data goes where, with each history ending in ..., validation title, test t
 
 from __future__ import annotations
 
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -24,7 +27,7 @@ import scipy.sparse as sp
 
 from nexus import logs
 from training import neighbours
-from training.config import RecommenderConfig
+from training.config import CPU, Compute, RecommenderConfig
 from training.dataset import Dataset, Floats, History, Split, leave_out
 from training.evaluation import Outcome, evaluate
 from training.examples import Examples, cross_fitted, padded
@@ -126,7 +129,7 @@ def factorise(histories: Sequence[History], popularity: Floats, count: int) -> F
     return (factors / (4.0 * max(float(factors.std()), 1e-6))).astype(np.float32)
 
 
-def train(prepared: Prepared, *, seed: int, max_seconds: float) -> Trained:
+def train(prepared: Prepared, *, seed: int, max_seconds: float, compute: Compute = CPU) -> Trained:
     """Train one seed and keep the stage that ranks the validation titles best."""
     import lightning.pytorch as pl
     import torch
@@ -145,29 +148,40 @@ def train(prepared: Prepared, *, seed: int, max_seconds: float) -> Trained:
         config,
     )
 
-    def judge(network: AttentionWeigher) -> float:
-        outcome = evaluate(Neural(network, prepared.tables), prepared.validation, dataset.size)
-        return float(outcome.ndcg_10.mean())
-
     data = ExamplesModule(prepared.examples, config.batch_size, seed)
-    module = MixtureModule(weigher, config, judge, batches=len(data.batches))
-    for has_encoder, epochs in ((False, config.mixture_epochs), (True, config.attention_epochs)):
-        weigher.has_encoder = has_encoder
-        left = max(max_seconds - (time.monotonic() - started), 1.0)
-        _quiet_trainer(pl, epochs, left).fit(module, datamodule=data)
-        module.restore_best()
+    batches = -(-len(data.batches) // compute.devices) if compute.is_distributed else len(data.batches)
+    with tempfile.TemporaryDirectory() as shared:
+        module = MixtureModule(
+            weigher,
+            config,
+            partial(_validated, prepared),
+            batches=batches,
+            shared=Path(shared) if compute.is_distributed else None,
+        )
+        for has_encoder, epochs in ((False, config.mixture_epochs), (True, config.attention_epochs)):
+            weigher.has_encoder = has_encoder
+            left = max(max_seconds - (time.monotonic() - started), 1.0)
+            _quiet_trainer(pl, epochs, left, compute).fit(module, datamodule=data)
+            module.restore_best()
+    weigher.cpu()
     outcome = evaluate(Neural(weigher, prepared.tables), prepared.validation, dataset.size)
     return Trained(seed, weigher, outcome, module.curve, module.best_epoch, time.monotonic() - started)
 
 
-def _quiet_trainer(pl: Any, epochs: int, max_seconds: float) -> Any:
+def _validated(prepared: Prepared, network: AttentionWeigher) -> float:
+    """NDCG@10 of a network on the validation titles."""
+    outcome = evaluate(Neural(network, prepared.tables), prepared.validation, prepared.dataset.size)
+    return float(outcome.ndcg_10.mean())
+
+
+def _quiet_trainer(pl: Any, epochs: int, max_seconds: float, compute: Compute) -> Any:
     import logging
     import warnings
 
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings("ignore", module="lightning")
     return pl.Trainer(
-        accelerator="cpu",
+        **compute.trainer_arguments(),
         max_epochs=epochs,
         max_time=timedelta(seconds=max_seconds),
         gradient_clip_val=1.0,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from mlflow.entities.model_registry import ModelVersion
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
-ROLLED_BACK_TAG = "rolled_back_at"
+ROLLED_BACK_TAG, ARCHIVED_TAG = "rolled_back_at", "archived_at"
 
 
 def client(settings: Settings) -> MlflowClient:
@@ -132,6 +132,26 @@ def rollback(settings: Settings) -> str:
     registry.delete_registered_model_alias(name, PREVIOUS)
     logs.get(__name__).info("model_rolled_back", model=name, version=target, instead_of=served)
     return target
+
+
+def archive(settings: Settings, version: str) -> None:
+    """Mark a version as one that nobody will rebuild.
+
+    Raises:
+        NexusError: ``not_found`` for an unknown version, ``conflict`` for one that has an alias.
+    """
+    registry, name = client(settings), settings.mlflow.model_name
+    require(registry, name, version)
+    in_use = sorted(alias for alias, holder in _aliases(registry, name).items() if holder == version)
+    if in_use:
+        raise NexusError(
+            f"version {version} is {', '.join(in_use)}",
+            category=Category.CONFLICT,
+            field="version",
+            value=version,
+            remedy="promote another version first: bin/nexus models promote VERSION",
+        )
+    registry.set_model_version_tag(name, version, ARCHIVED_TAG, datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def require(registry: MlflowClient, name: str, version: str) -> ModelVersion:

@@ -8,30 +8,30 @@ from __future__ import annotations
 
 import hashlib
 import json
-import platform
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cache
 from importlib.metadata import version as version_of
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from nexus.settings import ROOT, Settings
-from training import bundle, catalog, export, plots, registry
+from nexus.settings import Settings
+from training import bundle, catalog, export, plots, registry, snapshot
 from training.bundle_format import MODEL_FILE, Manifest
 from training.config import RecommenderConfig
 from training.dataset import Dataset
 from training.experiment import NETWORK, Experiment
 from training.export import Exported
+from training.provenance import code_version, commit, environment
+from training.snapshot import Pin
 
 if TYPE_CHECKING:
     from mlflow.models import ModelSignature
 
 RECORD_FILE = "evaluation.json"
 WEIGHTS_FILE = "weights.safetensors"
-PACKAGES = ("torch", "lightning", "onnx", "onnxruntime", "numpy", "scipy", "polars", "mlflow")
+ENVIRONMENT_FILE, PIN_FILE = "environment.json", "pin.json"
+CODE_TAG, LIMITED_TAG = "code_version", "is_time_limited"
 SERVED_WITH = ("onnx", "onnxruntime", "numpy")
 
 
@@ -47,7 +47,7 @@ class Logged:
 
 def fingerprint(dataset: Dataset, config: RecommenderConfig, seed: int) -> str:
     """Equal when the same data, configuration, seed and code would be trained again."""
-    facts = (dataset.data_hash, config.fingerprint(), str(seed), _code(), *dataset.context_features)
+    facts = (dataset.data_hash, config.fingerprint(), str(seed), code_version(), *dataset.context_features)
     return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
 
 
@@ -58,8 +58,13 @@ def find(settings: Settings, wanted: str) -> str | None:
     return next((str(found.version) for found in same), None)
 
 
-def log(settings: Settings, experiment: Experiment) -> Logged:
+def log(settings: Settings, experiment: Experiment, pin: Pin | None = None) -> Logged:
     """Write the run, register the winner's ONNX model as challenger.
+
+    Args:
+        settings: Where the registry is.
+        experiment: What was trained.
+        pin: Where its data can be had again.
 
     Returns:
         The new version.
@@ -68,19 +73,21 @@ def log(settings: Settings, experiment: Experiment) -> Logged:
     import mlflow
 
     mlflow.set_experiment(settings.mlflow.experiment)
-    winner, dataset = experiment.winner, experiment.dataset
+    winner, dataset, tags = experiment.winner, experiment.dataset, _tags(experiment, pin)
     with (
         tempfile.TemporaryDirectory() as temporary,
-        mlflow.start_run(run_name=f"{winner.name} on {dataset.data_hash}", tags=_tags(experiment)) as run,
+        mlflow.start_run(run_name=f"{winner.name} on {dataset.data_hash}", tags=tags) as run,
     ):
         folder = Path(temporary)
         exported = _bundle(settings, experiment, folder)
         _files(experiment, folder)
+        if pin is not None:
+            (folder / PIN_FILE).write_text(json.dumps(_everything(experiment, pin), indent=1), encoding="utf-8")
         _figures(run.info.run_id, experiment, exported)
         mlflow.log_artifacts(temporary)
         version = _register(settings, exported.path)
     name = settings.mlflow.model_name
-    tags = _tags(experiment) | {catalog.METRICS_TAG: json.dumps(experiment.table()[winner.name])}
+    tags = {catalog.METRICS_TAG: json.dumps(experiment.table()[winner.name])} | tags
     for key, value in tags.items():
         client.set_model_version_tag(name, version, key, value)
     client.set_registered_model_alias(name, registry.CHALLENGER, version)
@@ -91,6 +98,19 @@ def record_of(settings: Settings, version: str) -> dict[str, Any]:
     """What the gate needs of a version: figures and ranks of all candidates of its run."""
     record: dict[str, Any] = json.loads(fetch(settings, version, RECORD_FILE).decode())
     return record
+
+
+def provenance_of(settings: Settings, version: str) -> dict[str, Any]:
+    """What a version was made from and by."""
+    tags = registry.require(registry.client(settings), settings.mlflow.model_name, version).tags
+    pin = snapshot.pin_of(tags)
+    return {
+        "data_version": snapshot.versions_of(tags),
+        "snapshot": pin.model_dump(mode="json") if pin else None,
+        "seed": tags.get("seed"),
+        "code_version": tags.get(CODE_TAG),
+        "git_commit": tags.get("git_commit"),
+    }
 
 
 def fetch(settings: Settings, version: str, name: str) -> bytes:
@@ -104,15 +124,34 @@ def fetch(settings: Settings, version: str, name: str) -> bytes:
         return Path(path).read_bytes()
 
 
-def _tags(experiment: Experiment) -> dict[str, str]:
+def _tags(experiment: Experiment, pin: Pin | None) -> dict[str, str]:
+    """The tags of run and version; the fingerprint comes last: a version that has it has all of them."""
+    versions = pin.versions if pin is not None else {snapshot.EXAMPLES: experiment.dataset.data_version}
+    kept = {snapshot.SNAPSHOT_TAG: pin.model_dump_json()} if pin is not None else {}
     return {
+        **kept,
         "data_hash": experiment.dataset.data_hash,
-        "data_version": str(experiment.dataset.data_version),
+        snapshot.VERSIONS_TAG: json.dumps(
+            {table: version for table, version in versions.items() if version is not None}
+        ),
         "kind": experiment.winner.name,
         "protocol": experiment.protocol,
         "seed": str(experiment.seed),
+        CODE_TAG: code_version(),
+        LIMITED_TAG: str(experiment.is_time_limited).lower(),
+        "git_commit": commit(),
         "fingerprint": fingerprint(experiment.dataset, experiment.config, experiment.seed),
-        "git_commit": _commit(),
+    }
+
+
+def _everything(experiment: Experiment, pin: Pin) -> dict[str, Any]:
+    """What it takes to make the model again: data, code, configuration, seed, libraries."""
+    return {
+        "snapshot": pin.model_dump(mode="json"),
+        "code_version": code_version(),
+        "config": experiment.config.model_dump(mode="json"),
+        "seed": experiment.seed,
+        "libraries": environment(),
     }
 
 
@@ -153,7 +192,7 @@ def _files(experiment: Experiment, folder: Path) -> None:
     from safetensors.torch import save_file
 
     (folder / RECORD_FILE).write_text(json.dumps(experiment.record()), encoding="utf-8")
-    (folder / "environment.json").write_text(json.dumps(_environment(), indent=1), encoding="utf-8")
+    (folder / ENVIRONMENT_FILE).write_text(json.dumps(environment(), indent=1), encoding="utf-8")
     (folder / "curves.png").write_bytes(plots.curves(experiment.trained.curve))
     (folder / "floors.png").write_bytes(plots.comparison(experiment.table()))
     state = {key: value.contiguous() for key, value in experiment.trained.weigher.state_dict().items()}
@@ -218,42 +257,3 @@ def _signature(model: Any) -> ModelSignature:
         )
 
     return ModelSignature(inputs=specs(model.graph.input), outputs=specs(model.graph.output))
-
-
-def _environment() -> dict[str, Any]:
-    packages = {package: version_of(package) for package in PACKAGES}
-    return {"python": platform.python_version(), "machine": platform.machine(), "git_commit": _commit()} | packages
-
-
-@cache
-def _commit() -> str:
-    try:
-        found = subprocess.run(
-            ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False, timeout=10
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return "unknown"
-    return found.stdout.strip() or "unknown"
-
-
-@cache
-def _code() -> str:
-    """A hash of what decides a model: a change there means training again."""
-    digest = hashlib.sha256()
-    names = (
-        "dataset",
-        "evaluation",
-        "examples",
-        "experiment",
-        "export",
-        "floors",
-        "linear",
-        "neighbours",
-        "recommender",
-    )
-    for path in [
-        *(ROOT / "training" / f"{name}.py" for name in names),
-        *sorted((ROOT / "training/models").glob("*.py")),
-    ]:
-        digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]

@@ -12,7 +12,7 @@ import dagster as dg
 from assets.resources import PlatformResource
 from assets.tables import Metadata, described, rebuild
 from nexus.lake.lake import Lake
-from nexus.lake.transforms import events, quarantine, ratings, titles
+from nexus.lake.transforms import events, loaded, quarantine, ratings, titles
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -23,6 +23,10 @@ _SOURCES = (
     "raw_movielens__titles",
     "raw_nexus__titles",
     "raw_nexus__events",
+    "raw_table__interactions",
+    "raw_table__titles",
+    "raw_jellyfin__interactions",
+    "raw_jellyfin__titles",
     "core_nexus__titles",
 )
 
@@ -34,13 +38,25 @@ def core_nexus__quarantine(platform: PlatformResource) -> dg.MaterializeResult[N
 
 
 def _refused(
-    raw_ratings: DataFrame, raw_titles: DataFrame, nexus_titles: DataFrame, nexus_events: DataFrame, known: DataFrame
+    raw_ratings: DataFrame,
+    raw_titles: DataFrame,
+    nexus_titles: DataFrame,
+    nexus_events: DataFrame,
+    tables: DataFrame,
+    table_titles: DataFrame,
+    jellyfin: DataFrame,
+    jellyfin_titles: DataFrame,
+    known: DataFrame,
 ) -> DataFrame:
     return quarantine.together(
         quarantine.of_lines(ratings.judged(raw_ratings, known), "movielens.ratings"),
         quarantine.of_lines(titles.judged_movielens(raw_titles), "movielens.titles"),
         quarantine.of_entries(titles.judged_nexus(nexus_titles), "nexus.titles"),
         quarantine.of_entries(events.judged(nexus_events), "nexus.events"),
+        quarantine.of_lines(loaded.judged(tables, known), "table.interactions"),
+        quarantine.of_lines(loaded.judged_titles(table_titles), "table.titles"),
+        quarantine.of_lines(loaded.judged(jellyfin, known), "jellyfin.interactions"),
+        quarantine.of_lines(loaded.judged_titles(jellyfin_titles), "jellyfin.titles"),
     )
 
 

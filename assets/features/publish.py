@@ -18,9 +18,9 @@ from nexus.db.pool import connect
 from nexus.db.seen import write_seen
 from nexus.lake.lake import Lake
 
-_RATINGS, _EVENTS = "core_movielens__ratings", "core_nexus__events"
+_RATINGS, _LOADED, _EVENTS = "core_movielens__ratings", "core_loaded__interactions", "core_nexus__events"
 _TITLES, _INTERACTIONS, _STATISTICS = "core_nexus__titles", "marts_nexus__interactions", "marts_nexus__title_stats"
-_FROM = (_RATINGS, _EVENTS, _TITLES, _INTERACTIONS, _STATISTICS)
+_FROM = (_RATINGS, _LOADED, _EVENTS, _TITLES, _INTERACTIONS, _STATISTICS)
 
 
 @dg.asset(group_name="serving", owners=[OWNER], kinds={"postgres", "redis"}, deps=list(_FROM))
@@ -52,10 +52,12 @@ def serving_nexus__facts(platform: PlatformResource) -> dg.MaterializeResult[Non
 
 def _facts(lake: Lake, versions: dict[str, int | None]) -> publish.Facts:
     frames = {table: pl.DataFrame(lake.read(table, version=version)) for table, version in versions.items()}
-    viewers = pl.concat([frames[table].select("user_id", "user_ref") for table in (_RATINGS, _EVENTS)]).unique()
+    viewers = pl.concat(
+        [frames[table].select("user_id", "user_ref") for table in (_RATINGS, _LOADED, _EVENTS)]
+    ).unique()
     return publish.Facts(
         viewers=viewers,
         titles=frames[_TITLES],
-        interactions=publish.with_all_types(frames[_INTERACTIONS], frames[_EVENTS]),
+        interactions=publish.with_all_types(frames[_INTERACTIONS], frames[_EVENTS], frames[_LOADED]),
         popularity=frames[_STATISTICS],
     )

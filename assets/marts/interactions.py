@@ -13,13 +13,14 @@ from assets.tables import described, rebuild
 from nexus.lake.transforms import marts
 
 _INTERACTIONS = "marts_nexus__interactions"
+_SOURCES = ("core_movielens__ratings", "core_loaded__interactions", "core_nexus__events")
 _SPARK = ("deltalake", "spark")
 
 
-@dg.asset(**described(_INTERACTIONS, kinds=_SPARK), deps=["core_movielens__ratings", "core_nexus__events"])
+@dg.asset(**described(_INTERACTIONS, kinds=_SPARK), deps=list(_SOURCES))
 def marts_nexus__interactions(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Ratings and events that say something about taste, ordered by viewer and time."""
-    return rebuild(platform, _INTERACTIONS, ("core_movielens__ratings", "core_nexus__events"), marts.interactions)
+    return rebuild(platform, _INTERACTIONS, _SOURCES, marts.interactions)
 
 
 @dg.asset(**described("marts_nexus__title_stats", kinds=_SPARK), deps=[_INTERACTIONS])

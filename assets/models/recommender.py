@@ -8,7 +8,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import dagster as dg
-import polars as pl
 
 from assets.adapters import temporal
 from assets.compute import GPU_POOL
@@ -18,11 +17,9 @@ from features.schema import CONTEXT_FEATURES
 from nexus import temporal_names as names
 from nexus.errors import not_found
 from nexus.settings import Settings
-from training import challenge, dataset, experiment, plots, registry, tracking
-from training.config import RecommenderConfig
+from training import challenge, dataset, experiment, plots, registry, snapshot, tracking
+from training.config import Compute, RecommenderConfig
 
-_EXAMPLES, _TITLES = "training_nexus__examples", "core_nexus__titles"
-_COLUMNS = ("user_id", "content_id", "interaction_type", "value", "occurred_at", *CONTEXT_FEATURES)
 _SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased", "validation_ndcg_10")
 
 
@@ -30,28 +27,40 @@ _SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased
     group_name="models",
     owners=[OWNER],
     kinds={"torch", "onnx", "mlflow"},
-    deps=[_EXAMPLES, _TITLES],
+    deps=[snapshot.EXAMPLES, snapshot.TITLES],
     pool=GPU_POOL,
 )
 def model_recommender__candidate(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult[None]:
     """Train the network beside the floors, log the run, register the best on validation titles as challenger."""
-    settings, data, config = platform.settings(), read(platform), RecommenderConfig()
-    seed = settings.training.seeds[0]
+    settings, source, config = platform.settings(), read_source(platform), RecommenderConfig()
+    data, seed = source.dataset, settings.training.seeds[0]
     wanted = tracking.fingerprint(data, config, seed)
     known = tracking.find(settings, wanted)
     if known is not None:
         context.log.info("version %s was trained on the same data with the same configuration: nothing to do", known)
         return _result(wanted, {"version": known, "is_skipped": True, "data_hash": data.data_hash})
-    done = experiment.run(data, config, seed=seed, max_seconds=settings.training.max_seconds)
-    logged = tracking.log(settings, done)
+    with snapshot.keeping(settings, source) as kept:
+        done = experiment.run(
+            data,
+            config,
+            seed=seed,
+            max_seconds=settings.training.max_seconds,
+            compute=Compute.of(settings.training),
+        )
+        pin = kept()
+    if pin.note:
+        context.log.warning("training data: %s", pin.note)
+    logged = tracking.log(settings, done, pin)
     facts = {
         "version": logged.version,
         "kind": logged.kind,
         "is_skipped": False,
         "data_hash": data.data_hash,
         "data_version": data.data_version or 0,
+        "snapshot": f"dvc {pin.dvc.md5}" if pin.dvc else pin.note,
+        "made_from": str(pin.versions),
         "dagster/row_count": sum(map(len, data.histories)),
         "viewers": len(data.histories),
         "titles": data.size - 1,
@@ -105,13 +114,12 @@ def model_recommender__champion(
 
 def read(platform: PlatformResource) -> dataset.Dataset:
     """The training set as arrays."""
-    lake = platform.lake()
-    version = lake.version(_EXAMPLES)
-    rows = lake.scan(_EXAMPLES, version).sort("user_id", "position").select(_COLUMNS).collect()
-    titles = lake.scan(_TITLES).select("content_id", "year", "genres").sort("content_id").collect()
-    assert isinstance(rows, pl.DataFrame)  # noqa: S101 (narrows the type)
-    assert isinstance(titles, pl.DataFrame)  # noqa: S101
-    return dataset.build(rows, titles, context_features=CONTEXT_FEATURES, data_version=version)
+    return read_source(platform).dataset
+
+
+def read_source(platform: PlatformResource) -> snapshot.Source:
+    """The tables that training reads."""
+    return snapshot.read(platform.lake(), CONTEXT_FEATURES)
 
 
 def _promote(settings: Settings, judged: challenge.Judged) -> str:

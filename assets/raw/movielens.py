@@ -10,8 +10,9 @@ import dagster as dg
 from assets.resources import PlatformResource
 from assets.tables import described, result
 from media.sources.append import append
-from media.sources.base import RATINGS, TITLES, staged_loads
+from media.sources.base import INTERACTIONS, RATINGS, TITLES, staged_loads
 from nexus.errors import NexusError
+from nexus.lake.catalogue import declared
 
 
 @dg.asset(**described(RATINGS))
@@ -28,8 +29,10 @@ def raw_movielens__titles(platform: PlatformResource) -> dg.MaterializeResult[No
 
 def _append_all(platform: PlatformResource, table: str) -> dg.MaterializeResult[None]:
     lake, inbox = platform.lake(), platform.settings().inbox
-    loads = staged_loads(inbox)
+    loads = [load for load in staged_loads(inbox) if load.parts(table)]
     appended = [append(lake, load, table) for load in loads]
+    if not loads and any(load.parts(INTERACTIONS) for load in staged_loads(inbox)):
+        lake.write(table, declared(table).schema.empty_table(), mode="append")
     if not lake.exists(table):
         raise NexusError(
             "there is nothing to load",

@@ -1,18 +1,20 @@
-"""A data set's files, in a folder or in a zip, opened one by one as byte streams.
+"""A data set's files, in a folder, in a zip or by themselves, opened one by one as byte streams.
 
 Belongs here: finding, judging and opening files. Does not belong here: what is in them.
 """
 
 from __future__ import annotations
 
+import gzip
 import hashlib
+import io
 import stat
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 from nexus.errors import NexusError, invalid, not_found
 
@@ -83,9 +85,64 @@ class _Zip:
         return self._members[name].file_size
 
 
+class _One:
+    """A file by itself; a ``.gz`` is unpacked while it is read, and has the name without it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._is_packed = path.suffix == ".gz"
+        self._name = path.stem if self._is_packed else path.name
+
+    def names(self) -> frozenset[str]:
+        return frozenset({self._name})
+
+    def open(self, name: str) -> IO[bytes]:  # noqa: ARG002 there is one
+        stream = self._path.open("rb")
+        return io.BufferedReader(_Unpacked(stream, self.size(name))) if self._is_packed else stream
+
+    def size(self, name: str) -> int:  # noqa: ARG002 there is one
+        return self._path.stat().st_size
+
+
+class _Unpacked(io.RawIOBase):
+    """The content of a gzip stream; refuses one that grows without bound. Tells its place in the packed bytes."""
+
+    def __init__(self, packed: IO[bytes], size: int) -> None:
+        self._packed, self._size = packed, size
+        self._inner = gzip.GzipFile(fileobj=packed)
+        self._done = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        got = self._inner.read(len(buffer))
+        self._done += len(got)
+        if self._done > max(_SMALL_BYTES, _MAX_RATIO * self._size):
+            raise invalid(
+                f"the file is refused: it grows to over {_MAX_RATIO} times its size",
+                field="path",
+                value=getattr(self._packed, "name", ""),
+                remedy="unpack it by hand if you trust it",
+            )
+        buffer[: len(got)] = got
+        return len(got)
+
+    def tell(self) -> int:
+        return min(self._packed.tell(), self._size)
+
+    def close(self) -> None:
+        self._packed.close()
+        super().close()
+
+
 @contextmanager
-def opened(path: Path) -> Iterator[Files]:
+def opened(path: Path, *, is_alone: bool = False) -> Iterator[Files]:
     """The files of a folder or zip; errors of reading become one clear error.
+
+    Args:
+        path: The folder or zip.
+        is_alone: Whether another file stands for itself.
 
     Raises:
         NexusError: nothing there, not a zip, half a zip, or a zip with an unsafe member.
@@ -97,12 +154,14 @@ def opened(path: Path) -> Iterator[Files]:
             )
         if path.is_dir():
             yield _Folder(path)
+        elif is_alone and not zipfile.is_zipfile(path) and path.suffix != ".zip":
+            yield _One(path)
         else:
             with zipfile.ZipFile(path) as archive:
                 yield _Zip(archive, _members(path, archive))
-    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+    except (zipfile.BadZipFile, gzip.BadGzipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise invalid(
-            f"the file is not a whole zip ({error})",
+            f"the file is not a whole {'gzip' if path.suffix == '.gz' else 'zip'} ({error})",
             field="path",
             value=path,
             remedy="download it again, or name a folder or zip with the data set's files",
@@ -169,16 +228,21 @@ def fingerprint(files: Files, names: list[str], seen: Seen | None = None) -> str
     """
     total = hashlib.sha256()
     for name in sorted(names):
-        total.update(f"{name}\0{_hash(files, name, seen)}\n".encode())
+        total.update(f"{name}\0{hash_of(files, name, seen)}\n".encode())
     return total.hexdigest()
 
 
-def _hash(files: Files, name: str, seen: Seen | None) -> str:
+def hash_of(files: Files, name: str, seen: Seen | None = None) -> str:
+    """SHA-256 of one file's content.
+
+    Raises:
+        NexusError: it has no line break for so long that it is no table of lines.
+    """
     one, size, done, line_bytes, number = hashlib.sha256(), files.size(name), 0, 0, 1
     with files.open(name) as stream:
         while chunk := stream.read(_CHUNK_BYTES):
             one.update(chunk)
-            done += len(chunk)
+            done = stream.tell()
             last = chunk.rfind(b"\n")
             line_bytes = len(chunk) - 1 - last if last >= 0 else line_bytes + len(chunk)
             number += chunk.count(b"\n")

@@ -1,10 +1,12 @@
 """What will become of a staged load, before the pipeline runs: the same rules, counted.
 
-Belongs here: counting. Does not belong here: the rules (nexus.lake.transforms).
+Belongs here: counting, a part of a million lines at a time. Does not belong here: the rules (nexus.lake.transforms).
 """
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +15,7 @@ import pyarrow.parquet as pq
 
 from media.sources.base import RATINGS, Staged
 from nexus.lake.lake import Lake
-from nexus.lake.transforms import ratings, titles
+from nexus.lake.transforms import loaded, ratings, titles
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -36,34 +38,48 @@ class Review:
 
 def is_taken(lake: Lake, load: Staged) -> bool:
     """Whether the raw tables have this load already."""
-    return lake.last_key(RATINGS, f"load:{load.load_id}") is not None
+    return lake.last_key(load.ratings_table, f"load:{load.load_id}") is not None
 
 
 def review(lake: Lake, load: Staged) -> dict[str, Review]:
-    """Judge a staged load; ratings may name titles of the load and titles that the lake knows."""
-    judged_titles = titles.judged_movielens(_staged(lake, load.titles_path))
-    known = titles.from_movielens(judged_titles).select("content_id")
+    """Judge a staged load; interactions may name titles of the load and titles that the lake knows.
+
+    Lines are judged in parts of a million, so that memory stays the same: a line that repeats one of another part is
+    counted as good here, and refused by the pipeline.
+    """
+    is_movielens = load.ratings_table == RATINGS
+    judged_titles = [
+        titles.judged_movielens(rows) if is_movielens else loaded.judged_titles(rows)
+        for rows in _staged(lake, load.parts(load.titles_table))
+    ]
+    named = [titles.from_movielens(rows) if is_movielens else loaded.from_loaded(rows) for rows in judged_titles]
+    known = titles.together(*named).select("content_id")
     if lake.exists("core_nexus__titles"):
         known = known.union(lake.spark_table("core_nexus__titles").select("content_id"))
-    judged_ratings = ratings.judged(_staged(lake, load.ratings_path), known)
-    return {"ratings": _counted(judged_ratings), "titles": _counted(judged_titles)}
+    judge = ratings.judged if is_movielens else loaded.judged
+    judged = (judge(rows, known) for rows in _staged(lake, load.parts(load.ratings_table)))
+    return {"ratings" if is_movielens else "events": _counted(judged), "titles": _counted(judged_titles)}
 
 
-def _staged(lake: Lake, path: Path) -> DataFrame:
-    if lake.is_embedded:
-        return lake.spark().read.parquet(str(path))
-    return lake.spark().createDataFrame(pq.read_table(path))
+def _staged(lake: Lake, paths: Iterable[Path]) -> Iterable[DataFrame]:
+    for path in paths:
+        if lake.is_embedded:
+            yield lake.spark().read.parquet(str(path))
+        else:
+            yield lake.spark().createDataFrame(pq.read_table(path))
 
 
-def _counted(judged: DataFrame) -> Review:
+def _counted(parts: Iterable[DataFrame]) -> Review:
     from pyspark.sql import functions as F  # noqa: N812
 
     reason = F.concat_ws(" ", F.col("refusal")["field"], F.col("refusal")["reason"])
-    counts = judged.groupBy(F.when(F.col("refusal").isNotNull(), reason).alias("why")).count().toArrow().to_pylist()
-    refused = {row["why"]: row["count"] for row in counts if row["why"] is not None}
-    read = sum(row["count"] for row in counts)
+    counts: Counter[str | None] = Counter()
+    for judged in parts:
+        rows = judged.groupBy(F.when(F.col("refusal").isNotNull(), reason).alias("why")).count().toArrow().to_pylist()
+        counts.update({row["why"]: row["count"] for row in rows})
+    refused = {why: count for why, count in counts.items() if why is not None}
     return Review(
-        read=read,
-        accepted=read - sum(refused.values()),
+        read=counts.total(),
+        accepted=counts.total() - sum(refused.values()),
         refused=dict(sorted(refused.items(), key=lambda item: (-item[1], item[0]))),
     )

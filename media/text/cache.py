@@ -43,12 +43,12 @@ def ensure(cache_dir: Path) -> Path:
         NexusError: When the folder can't be written, or the packaged weights are not the expected ones.
     """
     path = model_path(cache_dir)
-    if path.is_file():
+    if is_whole(path):
         return path
     try:
         cache_dir.mkdir(parents=True, exist_ok=True)
         with _lock(cache_dir / f".{path.name}.lock"):
-            if not path.is_file():
+            if not is_whole(path):
                 _build_in_child(path)
     except OSError as error:
         raise NexusError(
@@ -59,6 +59,19 @@ def ensure(cache_dir: Path) -> Path:
             remedy="make the folder writable (it needs 100 MB), or set NEXUS_HOME to another one",
         ) from error
     return path
+
+
+def is_whole(path: Path) -> bool:
+    """Whether the file is there and its bytes are those that were written: a damaged one is made anew."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == _stamp(path).read_text()
+    except OSError:
+        return False
+
+
+def _stamp(path: Path) -> Path:
+    return path.with_name(f"{path.name}.sha256")
 
 
 def build(path: Path) -> None:
@@ -83,7 +96,10 @@ def build(path: Path) -> None:
     os.close(handle)
     try:
         onnx.save(model, temporary)
+        with Path(temporary).open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
         Path(temporary).replace(path)
+        _stamp(path).write_text(digest)
     finally:
         Path(temporary).unlink(missing_ok=True)
 

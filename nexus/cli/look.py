@@ -63,6 +63,19 @@ def status(
             out.print(f"  {part.name}: {part.note}", markup=False)
     if not any(part.state == "running" for part in found):
         out.print("start it: bin/nexus up")
+    elif said := alerts_line(user_is_up=any(part.name == "postgres" and part.state == "running" for part in found)):
+        out.print(Text(said, style="yellow"))
+
+
+def alerts_line(*, user_is_up: bool) -> str | None:
+    """How many alerts are open, in words; None when there is none, or the database can't be asked."""
+    if not user_is_up:
+        return None
+    from nexus.alerts import open_count
+    from nexus.settings import load
+
+    count = open_count(load())
+    return f"{count} open alert{'s' if count > 1 else ''}: bin/nexus alerts" if count else None
 
 
 def logs(
@@ -72,11 +85,11 @@ def logs(
 ) -> None:
     """Show what the parts write."""
     from nexus.runtime.home import Home
-    from nexus.runtime.parts import NAMES
+    from nexus.runtime.parts import NAMES, OPTIONAL
     from nexus.runtime.state import user_settings
 
     home = Home(user_settings().home)
-    known = (*NAMES, "supervisor", "cli")
+    known = (*NAMES, *OPTIONAL, "supervisor", "cli")
     if part is not None and part not in known:
         raise invalid("no such part", field="part", value=part, remedy=f"one of: {', '.join(known)}")
     names = (part,) if part else NAMES

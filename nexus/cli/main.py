@@ -17,7 +17,7 @@ from pathlib import Path
 
 import typer
 
-from nexus.cli import alerts, docs, doctor, look, platform, testing
+from nexus.cli import alerts, docs, doctor, look, platform, testing, trace
 from nexus.cli.output import console, safe_streams, show_error
 from nexus.errors import Category, NexusError
 
@@ -39,7 +39,7 @@ def build_app() -> typer.Typer:
         rich_markup_mode="rich",
         context_settings={"help_option_names": ["-h", "--help"]},
     )
-    for module in (platform, look, alerts, doctor, docs, testing):
+    for module in (platform, look, alerts, doctor, docs, testing, trace):
         module.register(app)
     for name in AREAS:
         if importlib.util.find_spec(name) is not None:

@@ -24,8 +24,17 @@ def console(*, is_error: bool = False) -> Console:
 
 
 def show_error(error: NexusError) -> None:
-    """The error as three short lines."""
+    """The error as a few short lines; several wrong settings one by one."""
     out = console(is_error=True)
+    problems = error.evidence.get("problems")
+    if isinstance(problems, list) and problems:
+        count = f"{len(problems)} settings are wrong" if len(problems) > 1 else "a setting is wrong"
+        out.print(Text("error: ", style="bold red") + Text(count))
+        for problem in problems:
+            got = f" (got {problem['value']})" if problem["value"] else ""
+            out.print(Text(f"  {problem['field']}: {problem['reason']}{got}"))
+        out.print(Text(" remedy: ", style="dim") + Text(error.remedy or ""))
+        return
     out.print(Text("error: ", style="bold red") + Text(error.message))
     for name, fact in (("field", error.field), ("value", error.value), ("remedy", error.remedy)):
         if fact is not None:

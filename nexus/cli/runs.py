@@ -5,6 +5,7 @@ Belongs here: lines of progress. Does not belong here: launching and following (
 
 from __future__ import annotations
 
+from nexus import telemetry
 from nexus.cli.output import Progress
 from nexus.errors import Category, NexusError
 from nexus.runtime.pipeline import Outcome, Pipeline, Step
@@ -33,7 +34,9 @@ def run_job(settings: Settings, progress: Progress, job: str) -> Outcome:
         else:
             progress.failed(step.name, step.reason or step.kind, step.seconds)
 
-    outcome = runs.run(job, on_step, on_launch=on_launch)
+    telemetry.configure(settings, "cli")
+    with telemetry.span(f"bin/nexus runs {job}"):
+        outcome = runs.run(job, on_step, on_launch=on_launch)
     if not outcome.is_success:
         raise NexusError(
             f"the run of {job} ended as {outcome.status.lower()}: {outcome.reason or 'no reason was given'}",

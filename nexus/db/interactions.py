@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Sequence
 from typing import Any, Final
 
+import orjson
 import polars as pl
 import psycopg
 
@@ -21,15 +22,14 @@ _HIDES: Final = frozenset({EventType.HIDE, EventType.UNHIDE})
 # The key of a partitioned table has to hold the partition column, so "once per event" is promised by interaction_keys.
 _INSERT = """
 with offered as (
-  select * from unnest(%s::uuid[], %s::text[], %s::uuid[], %s::uuid[], %s::text[], %s::float8[], %s::timestamptz[],
-    %s::timestamptz[], %s::text[])
-    as n (id, event_id, user_id, content_id, kind, value, occurred_at, received_at, source)
+  select * from json_to_recordset(%s::json) as n (id uuid, event_id text, user_id uuid, content_id uuid, kind text,
+    value float8, occurred_at timestamptz, received_at timestamptz)
 ), fresh as (
   insert into nexus_ai.interaction_keys (id) select id from offered order by id on conflict do nothing returning id
 )
 insert into nexus_ai.user_interactions
   (id, event_id, user_id, content_id, interaction_type, interaction_value, occurred_at, received_at, source)
-select o.* from offered o join fresh using (id)
+select o.*, 'api' from offered o join fresh using (id)
 """
 
 _MERGE = """
@@ -78,17 +78,16 @@ async def insert_interactions(connection: psycopg.AsyncConnection, events: Seque
     """
     fresh = {event.event_id: event for event in reversed(events)}
     rows = [
-        (
-            interaction_id(event.event_id),
-            event.event_id,
-            event.user_id,
-            event.content_id,
-            str(event.type),
-            event.value,
-            event.occurred_at,
-            event.received_at,
-            "api",
-        )
+        {
+            "id": interaction_id(event.event_id),
+            "event_id": event.event_id,
+            "user_id": event.user_id,
+            "content_id": event.content_id,
+            "kind": event.type,
+            "value": event.value,
+            "occurred_at": event.occurred_at,
+            "received_at": event.received_at,
+        }
         for event in fresh.values()
     ]
     if not rows:
@@ -97,7 +96,8 @@ async def insert_interactions(connection: psycopg.AsyncConnection, events: Seque
         (e.user_id, e.content_id, str(e.type), e.occurred_at, e.event_id) for e in fresh.values() if e.type in _HIDES
     ]
     async with connection.transaction():
-        cursor = await connection.execute(_INSERT, _columns(rows))
+        # One JSON text: writing the same rows as nine arrays took twice the time of everything else here together.
+        cursor = await connection.execute(_INSERT, (orjson.dumps(rows).decode(),))
         if visibility:
             await connection.execute(_HIDE, _columns(visibility))
     return cursor.rowcount

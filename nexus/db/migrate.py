@@ -20,7 +20,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy.pool import NullPool
 
 from nexus.db import roles
-from nexus.errors import unavailable
+from nexus.errors import Category, NexusError, unavailable
 from nexus.settings import Settings
 
 _LOCK = 7_306_571_001
@@ -38,6 +38,7 @@ def upgrade(settings: Settings, *, revision: str = "head") -> str:
     with _alone(settings) as maintenance:
         roles.ensure_databases(maintenance, settings)
         roles.ensure_roles(maintenance, settings)
+        _refuse_newer(settings)
         with _alembic(settings) as config:
             command.upgrade(config, revision)
         roles.restrict(maintenance, settings)
@@ -62,6 +63,22 @@ def head() -> str:
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS))
     return ScriptDirectory.from_config(config).get_current_head() or ""
+
+
+def _refuse_newer(settings: Settings) -> None:
+    """A database that a later version of NEXUS has changed is not touched by this one."""
+    found = current(settings)
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
+    if found is not None and found not in known:
+        raise NexusError(
+            "the database is newer than this version of NEXUS",
+            category=Category.CONFLICT,
+            field="revision",
+            value=found,
+            remedy=f"run the version that made it, or a later one (this one knows revisions up to {head()})",
+        )
 
 
 def run_script(sql: str) -> None:

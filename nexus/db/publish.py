@@ -51,23 +51,28 @@ class Published:
     history: Filled
 
 
-def with_all_types(interactions: pl.DataFrame, events: pl.DataFrame) -> pl.DataFrame:
-    """Interactions and those events of the API that say nothing about taste (share, hide, unhide).
+def with_all_types(interactions: pl.DataFrame, events: pl.DataFrame, loaded: pl.DataFrame) -> pl.DataFrame:
+    """Interactions, and those events that say nothing about taste (share, hide, unhide).
 
     Args:
         interactions: In the shape of marts_nexus__interactions.
         events: In the shape of core_nexus__events.
+        loaded: In the shape of core_loaded__interactions.
     """
-    others = events.join(interactions, on="event_id", how="anti").select(
-        "user_id",
-        "content_id",
-        "event_id",
-        pl.col("event_type").alias("interaction_type"),
-        "value",
-        "occurred_at",
-        pl.lit("nexus").alias("source"),
-    )
-    return pl.concat([interactions.select(others.columns), others])
+    known = interactions.select("event_id")
+    others = [
+        rows.join(known, on="event_id", how="anti").select(
+            "user_id",
+            "content_id",
+            "event_id",
+            pl.col("event_type").alias("interaction_type"),
+            "value",
+            "occurred_at",
+            source.alias("source"),
+        )
+        for rows, source in ((loaded, pl.col("source")), (events, pl.lit("nexus")))
+    ]
+    return pl.concat([interactions.select(others[0].columns), *others]).unique("event_id", keep="first", maintain_order=True)
 
 
 def publish(settings: Settings, facts: Facts) -> Published:

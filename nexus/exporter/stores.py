@@ -67,7 +67,7 @@ class Redis:
         import redis
 
         with redis.Redis.from_url(self._url, socket_timeout=WITHIN_S, socket_connect_timeout=WITHIN_S) as client:
-            told: dict[str, Any] = client.info()  # type: ignore[assignment]
+            told: dict[str, Any] = client.info()
         yield gauge("nexus_redis_memory_bytes", "Memory used.", told["used_memory"])
         yield gauge("nexus_redis_clients", "Connected clients.", told["connected_clients"])
         yield CounterMetricFamily(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake  # noqa: TID251 the one place
@@ -21,7 +21,7 @@ from nexus.lake.table import Table
 from nexus.lake.writer import Mode, Write, WriteResult
 
 _TRIES = 20
-Data = pa.Table | pa.RecordBatchReader
+Data: TypeAlias = pa.Table | pa.RecordBatchReader
 
 
 class Rows(Protocol):

@@ -22,6 +22,7 @@ from typing import Any, Protocol
 import polars as pl
 import pyarrow as pa
 
+from nexus import telemetry
 from nexus.errors import Category, NexusError
 from nexus.lake.catalogue import declared
 from nexus.lake.lake import Lake
@@ -138,7 +139,8 @@ def drain(
         if position < life.ceiling:
             found = _unknown(lake, table, found)
         try:
-            rows += lake.write(table, _frame(table, found), mode="append", key=(app, newest), follows=position).rows
+            with telemetry.span("drain", links=_traces(entries), table=table, rows=len(found)):
+                rows += lake.write(table, _frame(table, found), mode="append", key=(app, newest), follows=position).rows
         except NexusError as error:
             conflicts += 1
             if error.category is not Category.CONFLICT or error.field != "follows" or conflicts == _TRIES:
@@ -204,6 +206,13 @@ def _trim(client: Stream, stream: str, position: int) -> None:
         done = position_of(_text(pending)) - 1 if pending else position_of(_text(group["last-delivered-id"]))
         position = min(position, done)
     client.xtrim(stream, approximate=False, minid=stream_id_of(position + 1))
+
+
+def _traces(entries: Sequence[tuple[Any, dict[Any, Any]]]) -> list[str]:
+    """The traces in which entries came, of those that are kept."""
+    name = telemetry.STREAM_FIELD
+    found = {values.get(name) or values.get(name.encode()) for _, values in entries if values}
+    return sorted(_text(trace) for trace in found if trace)
 
 
 def _text(value: bytes | str) -> str:

@@ -37,8 +37,10 @@ class EmbeddedWriter:
 
     def write(self, table: Table, uri: str, frame: Frame, how: Write) -> WriteResult:
         """See :class:`nexus.lake.writer.Writer`."""
+        if how.mode == "replace_partition":
+            guard.partition_of(table, how.partition)
         if is_spark(frame):
-            return commit(table, uri, Stream(table, frame, how.partition_for(table)), how)
+            return commit(table, uri, Stream(table, frame, how.partition), how)
         rows = guard.conform(table, as_arrow(frame))
         if how.mode == "replace_partition":
             guard.check_partition(table, rows, how.partition)

@@ -49,7 +49,10 @@ def conform(table: Table, frame: pa.Table) -> pa.Table:
         NexusError: category ``invalid``; field is ``table.column``, evidence has ``expected``, ``got`` and ``faults``.
     """
     names = [name for name in table.schema.names if frame.schema.names.count(name) == 1]
-    refuse(table, [*schema_faults(table, frame.schema), *null_faults(table, {n: frame.column(n).null_count for n in names})])
+    refuse(
+        table,
+        [*schema_faults(table, frame.schema), *null_faults(table, {n: frame.column(n).null_count for n in names})],
+    )
     ordered = frame.select(table.schema.names)
     columns = [
         chunked if chunked.type == declared.type else chunked.cast(declared.type)

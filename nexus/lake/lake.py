@@ -6,6 +6,7 @@ Does not belong here: what tables exist (nexus.lake.catalogue), transformations 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,9 +18,11 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError, TableNotFoundError
 
 from nexus.errors import NexusError, not_found
-from nexus.lake import guard
+from nexus.lake import guard, stored
 from nexus.lake.catalogue import declared
-from nexus.lake.commit import Key, Mode, WriteResult, commit
+from nexus.lake.embedded import EmbeddedWriter
+from nexus.lake.jvm import JvmWriter
+from nexus.lake.writer import Frame, Key, Mode, Write, Writer, WriteResult
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
@@ -29,17 +32,25 @@ if TYPE_CHECKING:
 
 
 class Lake:
-    """Delta tables under one folder or bucket."""
+    """Delta tables under one folder or bucket.
 
-    def __init__(self, url: str, *, spark_url: str | None = None) -> None:
+    Args:
+        url: The folder or bucket.
+        spark_url: A Spark Connect server; None: Sail in this process.
+        is_jvm: Whether Spark on Java computes and writes (it needs a ``spark_url``), not Sail and delta-rs.
+    """
+
+    def __init__(self, url: str, *, spark_url: str | None = None, is_jvm: bool = False) -> None:
         self.url = url.rstrip("/")
+        self.is_jvm = is_jvm
         self._spark_url = spark_url
         self._engine: Engine | None = None
+        self._writer: Writer = JvmWriter(self.spark) if is_jvm else EmbeddedWriter()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Lake:
         """The lake that the settings name."""
-        return cls(settings.lake_url, spark_url=settings.lake.spark_url)
+        return cls(settings.lake_url, spark_url=settings.lake.spark_url, is_jvm=settings.lake.is_jvm)
 
     @property
     def is_embedded(self) -> bool:
@@ -57,7 +68,7 @@ class Lake:
     def write(
         self,
         table: str,
-        frame: pa.Table | pl.DataFrame | DataFrame,
+        frame: Frame,
         *,
         mode: Mode,
         partition: Mapping[str, str] | None = None,
@@ -79,19 +90,8 @@ class Lake:
         Raises:
             NexusError: ``invalid`` (schema, partition, constraint), ``conflict`` (duplicate keys, other stored shape).
         """
-        declaration = declared(table)
-        rows = guard.conform(declaration, as_arrow(frame))
-        if mode == "replace_partition":
-            guard.check_partition(declaration, rows, partition)
-        elif partition is not None:
-            raise NexusError(
-                f"a partition makes no sense with mode {mode}",
-                field="partition",
-                value=dict(partition),
-                remedy="use mode replace_partition",
-            )
-        guard.check_unique(declaration, rows)
-        return commit(declaration, self._writable(table), rows, mode, partition, key, follows, facts)
+        how = Write(mode, partition, key, follows, facts)
+        return self._writer.write(declared(table), self._writable(table), frame, how)
 
     def read(self, table: str, *, version: int | None = None, columns: Sequence[str] | None = None) -> pa.Table:
         """All rows, as of the newest or the given version.
@@ -132,15 +132,15 @@ class Lake:
         return self._open(table, None).transaction_version(app) if self.exists(table) else None
 
     def history(self, table: str, limit: int | None = None) -> list[dict[str, Any]]:
-        """What was committed, newest first."""
-        return self._open(table, None).history(limit)
+        """What was committed, newest first; facts are entries of their own, whichever engine recorded them."""
+        return [_with_facts(entry) for entry in stored.history(lambda: self._open(table, None), limit=limit)]
 
     def spark(self) -> SparkSession:
         """The Spark Connect session of this lake; started on first use."""
         if self._engine is None:
             from nexus.lake.spark import Engine
 
-            self._engine = Engine(self._spark_url)
+            self._engine = Engine(self._spark_url, is_jvm=self.is_jvm)
         return self._engine.session
 
     def spark_table(self, table: str, version: int | None = None) -> DataFrame:
@@ -192,26 +192,13 @@ class Lake:
         return uri
 
 
-def as_arrow(frame: pa.Table | pl.DataFrame | DataFrame) -> pa.Table:
-    """The rows as one Arrow table, whoever made them.
-
-    Raises:
-        NexusError: category ``invalid`` when it is no frame.
-    """
-    if isinstance(frame, pa.Table):
-        return frame
-    if isinstance(frame, pl.DataFrame):
-        return frame.to_arrow()
-    to_arrow = getattr(frame, "toArrow", None)
-    if to_arrow is None:
-        raise NexusError(
-            "this is no table",
-            field="frame",
-            value=type(frame).__name__,
-            remedy="give a pyarrow.Table, a polars.DataFrame or a Spark DataFrame",
-        )
-    rows: pa.Table = to_arrow()
-    return rows
+def _with_facts(entry: dict[str, Any]) -> dict[str, Any]:
+    """An entry of the history; Spark keeps the facts of a commit as one text, delta-rs beside the other entries."""
+    try:
+        facts = json.loads(entry.get("userMetadata") or "{}")
+    except ValueError:
+        return entry
+    return {**facts, **entry} if isinstance(facts, dict) else entry
 
 
 @contextmanager

@@ -19,6 +19,10 @@ QUARANTINE = "core_nexus__quarantine"
 SOURCES = {
     "movielens.ratings": "raw_movielens__ratings",
     "movielens.titles": "raw_movielens__titles",
+    "table.interactions": "raw_table__interactions",
+    "table.titles": "raw_table__titles",
+    "jellyfin.interactions": "raw_jellyfin__interactions",
+    "jellyfin.titles": "raw_jellyfin__titles",
     "nexus.events": "raw_nexus__events",
     "nexus.titles": "raw_nexus__titles",
 }
@@ -38,7 +42,13 @@ def measure(lake: Lake, *, now: datetime | None = None) -> pl.DataFrame:
     version = lake.version(QUARANTINE)
     if version is not None:
         rows += [
-            {"table_name": source, "table_version": version, "measure": "refused_share", "column_name": "", "value": share}
+            {
+                "table_name": source,
+                "table_version": version,
+                "measure": "refused_share",
+                "column_name": "",
+                "value": share,
+            }
             for source, share in refused_shares(lake, version).items()
             if known.get(source) != version
         ]
@@ -52,7 +62,9 @@ def of_table(lake: Lake, name: str, version: int) -> Iterable[dict[str, Any]]:
     optional = [field.name for field in table.schema if field.nullable]
     key = pl.struct(table.primary_key).n_unique() if table.primary_key else pl.len()
     counted = rows.select(
-        pl.len().alias("rows"), key.alias("keys"), *(pl.col(column).null_count().alias(f"null:{column}") for column in optional)
+        pl.len().alias("rows"),
+        key.alias("keys"),
+        *(pl.col(column).null_count().alias(f"null:{column}") for column in optional),
     )
     found = counted.collect().row(0, named=True)
     count = found["rows"]
@@ -66,11 +78,8 @@ def of_table(lake: Lake, name: str, version: int) -> Iterable[dict[str, Any]]:
 def refused_shares(lake: Lake, version: int | None = None) -> dict[str, float]:
     """Source -> refused rows over all its rows."""
     refused = dict(lake.scan(QUARANTINE, version).group_by("source").len().collect().iter_rows())
-    sources = SOURCES | {source: "" for source in refused if source not in SOURCES}
     return {
-        source: refused.get(source, 0) / max(lake.count(raw), 1)
-        for source, raw in sources.items()
-        if raw and lake.exists(raw)
+        source: refused.get(source, 0) / max(lake.count(raw), 1) for source, raw in SOURCES.items() if lake.exists(raw)
     }
 
 

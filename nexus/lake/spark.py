@@ -8,22 +8,45 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from nexus.errors import NexusError, unavailable
+from nexus.settings import not_started
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
 class Engine:
-    """One session, and the embedded server under it when there is no URL."""
+    """Sessions, and the embedded server under them when there is no URL.
 
-    def __init__(self, url: str | None) -> None:
+    Threads share one session of Sail. On the JVM each thread has its own: a merge takes its key from the session.
+    """
+
+    def __init__(self, url: str | None, *, is_jvm: bool = False) -> None:
+        if is_jvm and url is None:
+            raise not_started("lake", "spark_url")
         self._server: Any = None
-        self.session: SparkSession = self._connect(url or self._embedded())
+        self._is_jvm = is_jvm
+        self._url = url or self._embedded()
+        self._of_thread = threading.local()
+        self._sessions: list[SparkSession] = []
+        self._shared = self._connect(self._url)
+
+    @property
+    def session(self) -> SparkSession:
+        """The calling thread's session."""
+        if not self._is_jvm:
+            return self._shared
+        mine: SparkSession | None = getattr(self._of_thread, "session", None)
+        if mine is None:
+            mine = self._shared if threading.current_thread() is threading.main_thread() else self._connect(self._url)
+            self._of_thread.session = mine
+            self._sessions.append(mine)
+        return mine
 
     def _embedded(self) -> str:
         os.environ.setdefault("RUST_LOG", "error")
@@ -50,7 +73,8 @@ class Engine:
 
     def stop(self) -> None:
         """End the session and the embedded server."""
-        self.session.stop()
+        for session in {id(one): one for one in (self._shared, *self._sessions)}.values():
+            session.stop()
         if self._server is not None:
             self._server.stop()
             self._server = None

@@ -6,6 +6,9 @@ Does not belong here: commits (nexus.lake.commit, nexus.lake.jvm).
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pyarrow as pa
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
@@ -15,6 +18,8 @@ from nexus.lake.guard import plain
 from nexus.lake.table import Table
 from nexus.lake.writer import Key, Mode, Write
 
+Entry = dict[str, Any]
+
 
 def snapshot_of(uri: str) -> DeltaTable | None:
     """The newest snapshot; None before the first write."""
@@ -22,6 +27,27 @@ def snapshot_of(uri: str) -> DeltaTable | None:
         return DeltaTable(uri)
     except TableNotFoundError:
         return None
+
+
+def history(open_table: Callable[[], DeltaTable], *, limit: int | None = None, since: int | None = None) -> list[Entry]:
+    """What was committed, newest first.
+
+    delta-rs lists the log anew and counts back from the snapshot's version, so that a commit in between shifts every
+    number: what it says is right only when the table has not moved.
+
+    Args:
+        open_table: Gives a fresh snapshot.
+        limit: At most so many entries.
+        since: Only what came after this version.
+    """
+    snapshot = open_table()
+    while True:
+        behind = snapshot.version() - since if since is not None else limit
+        entries = snapshot.history(limit if behind is None else max(behind, 1))
+        again = open_table()
+        if again.version() == snapshot.version():
+            return entries
+        snapshot = again
 
 
 def is_applied(snapshot: DeltaTable, how: Write) -> bool:

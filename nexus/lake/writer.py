@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, Union
+from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, TypeGuard, Union
 
 import polars as pl
 import pyarrow as pa
@@ -84,7 +84,7 @@ class Writer(Protocol):
         ...
 
 
-def is_spark(frame: object) -> bool:
+def is_spark(frame: Frame) -> TypeGuard[DataFrame]:
     """Whether an engine computes the frame, rather than that its rows are here."""
     return not isinstance(frame, pa.Table | pl.DataFrame) and hasattr(frame, "sparkSession")
 

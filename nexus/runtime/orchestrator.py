@@ -16,7 +16,7 @@ from typing import Protocol
 from nexus.errors import NexusError, invalid
 from nexus.runtime import dagster, processes
 from nexus.runtime.home import Home
-from nexus.runtime.parts import MIGRATION, NAMES, STORES, Part, all_parts
+from nexus.runtime.parts import MIGRATION, NAMES, OPTIONAL, STORES, Part, all_parts
 from nexus.runtime.probes import NotReadyError
 from nexus.runtime.state import State, prepare
 from nexus.runtime.supervisor import Supervisor
@@ -88,7 +88,7 @@ class Orchestrator:
         )
 
     def _run(self, parts: list[Part], state: State, *, is_migrating: bool) -> list[Started]:
-        done = {name: threading.Event() for name in (*NAMES, MIGRATION)}
+        done = {name: threading.Event() for name in (*NAMES, *OPTIONAL, MIGRATION)}
         broken: set[str] = set()
         jobs: list[tuple[str, tuple[str, ...], Callable[[], None], str | None]] = [
             (part.name, part.needs, lambda part=part: self._start(part), part.url)  # type: ignore[misc]

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
-from nexus.runtime import dagster, postgres, probes, processes, redis, temporal
+from nexus.runtime import dagster, postgres, probes, processes, redis, spark, temporal
 from nexus.runtime.command import Command
 from nexus.runtime.probes import Probe
 from nexus.runtime.state import State, endpoints
@@ -60,6 +60,8 @@ class Part:
 NAMES = (
     "postgres", "redis", "temporal", "mlflow", "dagster-code", "dagster-webserver", "dagster-daemon", "api", "worker",
 )  # fmt: skip
+# Only with some settings: the JVM engine, or a Spark Connect server that a person runs.
+OPTIONAL = ("spark",)
 # Together when stopping: those that use the stores, then the stores.
 STORES = frozenset({"postgres", "redis", "temporal"})
 
@@ -75,6 +77,7 @@ def all_parts(state: State) -> list[Part]:
         *_dagster(state, settings),
         _api(state, settings),
         _worker(state, settings),
+        *_spark(state, settings),
     ]
 
 
@@ -250,6 +253,25 @@ def _worker(state: State, settings: Settings) -> Part:
         )
     make = partial(python, state, "worker", "-m", "workflows.worker")
     return Part("worker", None, probe, make, needs=(MIGRATION, "temporal", "redis"), stop_s=15)
+
+
+def _spark(state: State, settings: Settings) -> list[Part]:
+    """None with Sail, which computes inside the processes that ask."""
+    url = settings.lake.spark_url
+    if url is None or (state.user.lake.spark_url is None and "spark" not in state.ports):
+        return []
+    probe = partial(probes.ask_spark, url)
+    if state.user.lake.spark_url is not None:
+        return [Part("spark", url.partition(";")[0], probe)]
+
+    def make() -> Command:
+        lake = settings.lake
+        command = spark.command(
+            state.home.root / "spark", state.ports["spark"], memory=lake.spark_memory, jars=lake.spark_jars
+        )
+        return _with_marks(state, "spark", command)
+
+    return [Part("spark", url, probe, make, stop_s=20)]
 
 
 def _ask_process(state: State, part: str) -> None:

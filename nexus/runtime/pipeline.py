@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import psutil
 
+from nexus import telemetry
 from nexus.errors import Category, NexusError, unavailable
 from nexus.runtime import processes
 from nexus.runtime.probes import NotReadyError, http
@@ -130,7 +131,7 @@ class Pipeline:
 
     def launch(self, job: str, *, tags: dict[str, str] | None = None, assets: Sequence[str] = ()) -> str:
         """Queue a run of a job, or of some of its assets; returns its id."""
-        marks = {REQUEST_TAG: job} | (tags or {})
+        marks = {REQUEST_TAG: job} | telemetry.run_tags() | (tags or {})
         chosen = {"assetSelection": [{"path": [name]} for name in assets], "assetCheckSelection": []} if assets else {}
         params = {
             "selector": self._selector(job) | chosen,

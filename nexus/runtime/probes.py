@@ -17,6 +17,8 @@ from urllib.parse import urlsplit
 
 Probe = Callable[[], None]
 TIMEOUT_S = 5.0
+# One session for all probes: the server keeps each for an hour.
+_SPARK_SESSION = b"6e657875-7300-4000-8000-70726f626500"
 
 
 class NotReadyError(Exception):
@@ -104,6 +106,29 @@ def ask_grpc_health(address: str, service: str) -> None:
             raise NotReadyError(f"{address}: {error.code().name.lower()}") from None
     if answer.status != health_pb2.HealthCheckResponse.SERVING:
         raise NotReadyError(f"{address}: not serving")
+
+
+def ask_spark(url: str) -> None:
+    """A Spark Connect server says its version: it has an engine behind it, not only an open port.
+
+    Three fields written out, where the client library costs a second: session and user, and "what version".
+    """
+    import grpc
+
+    address = urlsplit(url).netloc
+    user = b"\x0a" + _short(b"nexus")
+    question = b"\x0a" + _short(_SPARK_SESSION) + b"\x12" + _short(user) + b"\x52\x00"
+    with grpc.insecure_channel(address, options=[("grpc.enable_http_proxy", 0)]) as channel:
+        ask = channel.unary_unary("/spark.connect.SparkConnectService/AnalyzePlan")
+        try:
+            ask(question, timeout=TIMEOUT_S)
+        except grpc.RpcError as error:
+            raise NotReadyError(f"{address}: {error.code().name.lower()}") from None
+
+
+def _short(data: bytes) -> bytes:
+    """A field of fewer than 128 bytes, with its length."""
+    return bytes([len(data)]) + data
 
 
 def ask_dagster_daemon(url: str) -> None:

@@ -114,5 +114,3 @@ def _cannot(cause: str) -> NexusError:
         remedy="install Maven (apt-get install maven) and check its settings, or put the files of deploy/spark/jars.sha256 "
         "into a folder and set lake.spark_jars; lake.engine=sail needs none of this",
     )
-
-

@@ -14,9 +14,9 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from nexus.runtime import ports, postgres, redis
+from nexus.runtime import ports, postgres, redis, scrape
 from nexus.runtime.home import Home, read_json, write_json
-from nexus.settings import Role, Settings, load
+from nexus.settings import Role, Settings, build, load
 
 ENDPOINTS = "endpoints.json"
 # listener -> (area, setting of its port, setting of its URL)
@@ -29,6 +29,8 @@ LISTENERS: Mapping[str, tuple[str, str, str]] = {
     "dagster-webserver": ("dagster", "port", "url"),
     "dagster-code": ("dagster", "code_port", "url"),
     "api": ("api", "port", "url"),
+    "worker-metrics": ("telemetry", "metrics_port", "metrics_url"),
+    "worker-engine": ("telemetry", "engine_port", "engine_url"),
 }
 _INNER = {"temporal-http": 17333, "temporal-metrics": 17433}
 
@@ -79,7 +81,7 @@ def user_settings() -> Settings:
         NexusError: category ``invalid``, as :func:`nexus.settings.load` does.
     """
     load()
-    return UserSettings()
+    return build(UserSettings)
 
 
 def _wishes(user: Settings) -> list[ports.Wish]:
@@ -93,6 +95,9 @@ def _wishes(user: Settings) -> list[ports.Wish]:
         wishes.append(ports.Wish(name, getattr(area, port_field), f"{area_name}.{port_field}", is_fixed))
     if user.temporal.address is None:
         wishes += [ports.Wish(name, port) for name, port in _INNER.items()]
+    if user.lake.engine == "jvm" and user.lake.spark_url is None:
+        is_fixed = "spark_port" in user.lake.model_fields_set and user.lake.spark_port != 0
+        wishes.append(ports.Wish("spark", user.lake.spark_port, "lake.spark_port", is_fixed))
     return sorted(wishes, key=lambda wish: not wish.is_fixed)
 
 
@@ -128,6 +133,7 @@ def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()
     write_json(home.run / "ports.json", chosen)
     state = State(home, user, chosen, _secrets(home))
     write_json(home.run / ENDPOINTS, endpoints(state))
+    scrape.write(home, state.settings())
     return state
 
 
@@ -174,10 +180,29 @@ def endpoints(state: State) -> dict[str, Any]:
         if "task_queue" not in state.user.temporal.model_fields_set:
             # Ports move between homes: a worker left behind by another one must not take this one's work.
             found["temporal"]["task_queue"] = f"nexus-{hashlib.sha256(str(state.home.root).encode()).hexdigest()[:8]}"
+    found["telemetry"] = _figures(state)
+    if "spark" in number and state.user.lake.spark_url is None:
+        found["lake"] = {"spark_url": f"sc://127.0.0.1:{number['spark']}"}
     for area, listener in (("dagster", "dagster-webserver"), ("mlflow", "mlflow"), ("api", "api")):
         if not state.is_external(area):
             found[area] = {"url": f"http://{_reachable(state, area)}:{number[listener]}"}
     return found
+
+
+def _figures(state: State) -> dict[str, Any]:
+    """Where figures are shown by parts that have a port for nothing else."""
+    number = state.ports
+    found: dict[str, Any] = {}
+    for name in ("metrics", "engine"):
+        if f"worker-{name}" in number and getattr(state.user.telemetry, f"{name}_url") is None:
+            found |= {f"{name}_port": number[f"worker-{name}"], f"{name}_url": _metrics_url(number[f"worker-{name}"])}
+    if not state.is_external("temporal") and state.user.telemetry.temporal_url is None:
+        found["temporal_url"] = _metrics_url(number["temporal-metrics"])
+    return found
+
+
+def _metrics_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}/metrics"
 
 
 def _reachable(state: State, area: str) -> str:

@@ -7,14 +7,16 @@ again at the next start. Does not belong here: the drain into the lake (assets).
 from __future__ import annotations
 
 import asyncio
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
+from uuid import UUID
 
 import psycopg
 import redis.asyncio as aioredis
 from pydantic import ValidationError
 from redis.exceptions import RedisError, ResponseError
 
-from nexus import logs
+from nexus import logs, telemetry
 from nexus.db import interactions, users
 from nexus.errors import NexusError
 from nexus.events import STREAM, Event
@@ -27,6 +29,7 @@ BATCH = 500
 BLOCK_MS = 2_000
 PAUSE_S = 1.0
 WITHIN_S = 20.0
+KNOWN = 20_000
 Message = tuple[bytes, dict[bytes, bytes]]
 _LOG = logs.get(__name__)
 
@@ -39,6 +42,8 @@ class Projector:
         self._database = database
         self._metrics = metrics
         self._group_exists = False
+        self._known: set[tuple[UUID, str]] = set()
+        """Viewers that were created lately, so that nobody asks again with every batch."""
 
     async def run(self) -> None:
         """Copy for ever; wait out servers that are away."""
@@ -59,7 +64,8 @@ class Projector:
         messages: list[Message] = reply[0][1] if reply else []
         if not messages:
             return ">"
-        await self._copy(messages)
+        with _in_their_name(messages):
+            await self._copy(messages)
         await self._redis.xack(STREAM, GROUP, *[key for key, _ in messages])
         return cursor
 
@@ -73,6 +79,7 @@ class Projector:
         try:
             await self._insert(events)
         except (psycopg.DataError, psycopg.IntegrityError):
+            self._known.clear()
             for event in events:
                 try:
                     await self._insert([event])
@@ -83,11 +90,13 @@ class Projector:
     async def _insert(self, events: list[Event]) -> None:
         if not events:
             return
+        viewers = {(event.user_id, event.user_ref) for event in events} - self._known
         async with self._database.connection(WITHIN_S) as connection:
-            await users.ensure_users(
-                connection, list({event.user_id: (event.user_id, event.user_ref) for event in events}.values())
-            )
+            await users.ensure_users(connection, list(viewers))
             await interactions.insert_interactions(connection, events)
+        if len(self._known) > KNOWN:
+            self._known.clear()
+        self._known |= viewers
 
     async def _make_group(self) -> None:
         try:
@@ -96,3 +105,10 @@ class Projector:
             if "BUSYGROUP" not in str(error):  # the only mark redis gives for "exists already"
                 raise
         self._group_exists = True
+
+
+def _in_their_name(messages: list[Message]) -> AbstractContextManager[object]:
+    """A span that links to the traces in which the events came, if any of them is kept."""
+    mark = telemetry.STREAM_FIELD.encode()
+    traces = {fields[mark].decode("latin-1") for _, fields in messages if fields and mark in fields}
+    return telemetry.span("project events", links=sorted(traces), events=len(messages)) if traces else nullcontext()

@@ -14,7 +14,7 @@ from uuid import UUID
 import orjson
 import redis.asyncio as aioredis
 
-from nexus import ids
+from nexus import ids, telemetry
 from nexus.errors import NexusError, invalid
 from nexus.events import ACCEPT_SCRIPT, Accepted, Checked, accept_arguments, check
 from serving.content.finder import Finder
@@ -84,7 +84,7 @@ class Events:
     async def _take(self, events: list[Accepted]) -> list[Accepted]:
         """Those that are new."""
         async with self._part.asking(ACCEPT_WITHIN_S):
-            places = await self._script(args=accept_arguments(events))
+            places = await self._script(args=accept_arguments(events, telemetry.sampled_traceparent()))
         return [events[place] for place in places]
 
     async def _resolved(self, parsed: list[Parsed], now: datetime, refused: list[dict[str, Any]]) -> list[Accepted]:

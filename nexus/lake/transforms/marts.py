@@ -15,23 +15,32 @@ if TYPE_CHECKING:
 WINDOW_DAYS = 90
 
 
-def interactions(ratings: DataFrame, events: DataFrame) -> DataFrame:
-    """The ordered history: ratings of loads, and events of the API that say something about taste."""
+def interactions(ratings: DataFrame, tables: DataFrame, events: DataFrame) -> DataFrame:
+    """The ordered history: ratings of loads, and what loaded tables and the API say about taste."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    loaded = ratings.select(
+    rated = ratings.select(
         "user_id",
         "content_id",
         "event_id",
         F.lit("rate").alias("interaction_type"),
         F.col("rating").alias("value"),
         F.col("rated_at").alias("occurred_at"),
-        F.lit("movielens").alias("source"),
+        F.split("user_ref", ":").getItem(0).alias("source"),
     )
     # One row per event id: when a sender uses the id of a loaded rating, the loaded rating stands.
-    sent = (
+    loaded = rated.unionByName(_about_taste(tables, F.col("source"), rated))
+    sent = _about_taste(events, F.lit("nexus"), loaded)
+    return loaded.unionByName(sent).orderBy("user_id", "occurred_at", "event_id")
+
+
+def _about_taste(events: DataFrame, source: Column, known: DataFrame) -> DataFrame:
+    """Those events that say something about taste and are not known yet."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    return (
         events.where(F.col("event_type").isin(*sorted(map(str, SEEN_TYPES))))
-        .join(loaded.select("event_id"), "event_id", "left_anti")
+        .join(known.select("event_id"), "event_id", "left_anti")
         .select(
             "user_id",
             "content_id",
@@ -39,10 +48,9 @@ def interactions(ratings: DataFrame, events: DataFrame) -> DataFrame:
             F.col("event_type").alias("interaction_type"),
             "value",
             "occurred_at",
-            F.lit("nexus").alias("source"),
+            source.alias("source"),
         )
     )
-    return loaded.unionByName(sent).orderBy("user_id", "occurred_at", "event_id")
 
 
 def _mean_rating() -> Column:

@@ -7,7 +7,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus.lake.transforms.columns import NUMBER, SIGNED, first_problem, internal_id, parsed, problem, whole_text
+from nexus.lake.transforms.columns import (
+    NUMBER,
+    SIGNED,
+    first_problem,
+    internal_id,
+    movielens_issuer,
+    parsed,
+    problem,
+    whole_text,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -32,13 +41,14 @@ def judged(raw: DataFrame, titles: DataFrame) -> DataFrame:
     seconds = parsed(F.trim(raw["rated_at"]), SIGNED, "bigint")
     typed = raw.withColumns(
         {
+            "issuer": movielens_issuer(),
             "viewer": whole_text(F.trim(raw["user_ref"])),
             "movie": whole_text(F.trim(raw["content_ref"])),
             "stars": parsed(F.trim(raw["rating"]), NUMBER, "double"),
             "seconds": seconds,
         }
     )
-    typed = typed.withColumn("content_id", internal_id("content", F.concat(F.lit("movielens:"), F.col("movie"))))
+    typed = typed.withColumn("content_id", internal_id("content", F.concat_ws(":", "issuer", "movie")))
     known = titles.select("content_id").distinct().withColumn("is_known", F.lit(True))
     typed = typed.join(known, "content_id", "left")
     now = F.unix_timestamp("staged_at") + _CLOCK_SKEW_S
@@ -53,7 +63,7 @@ def judged(raw: DataFrame, titles: DataFrame) -> DataFrame:
         (F.col("seconds") > now, problem("timestamp", F.col("rated_at"), "lies in the future")),
         (F.col("is_known").isNull(), problem("movieId", F.col("content_ref"), "is not a known title")),
     )
-    event_id = F.concat_ws(":", F.lit("movielens"), "viewer", "movie", F.col("seconds").cast("string"))
+    event_id = F.concat_ws(":", "issuer", "viewer", "movie", F.col("seconds").cast("string"))
     typed = typed.withColumns({"shape": shape, "event_id": event_id})
     good = F.col("shape").isNull()
     in_load = Window.partitionBy("event_id", "load_id", good).orderBy("line_number")
@@ -72,7 +82,7 @@ def accepted(rows: DataFrame) -> DataFrame:
     """The good ratings, each once, as core_movielens__ratings."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    user_ref = F.concat(F.lit("movielens:"), F.col("viewer"))
+    user_ref = F.concat_ws(":", "issuer", "viewer")
     return (
         rows.where(F.col("is_current"))
         .select(
@@ -80,7 +90,7 @@ def accepted(rows: DataFrame) -> DataFrame:
             internal_id("user", user_ref).alias("user_id"),
             "content_id",
             user_ref.alias("user_ref"),
-            F.concat(F.lit("movielens:"), F.col("movie")).alias("content_ref"),
+            F.concat_ws(":", "issuer", "movie").alias("content_ref"),
             F.col("stars").alias("rating"),
             F.timestamp_seconds("seconds").alias("rated_at"),
             "load_id",

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus.lake.transforms.columns import WHOLE, first_problem, internal_id, parsed, problem, whole_text
+from nexus.lake.transforms.columns import WHOLE, first_problem, internal_id, movielens_issuer, parsed, problem, whole_text
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -50,6 +50,7 @@ def judged_movielens(raw: DataFrame) -> DataFrame:
     ref = whole_text(F.trim(raw["content_ref"]))
     typed = raw.withColumns(
         {
+            "issuer": movielens_issuer(),
             "movie": ref,
             "name": F.regexp_replace(name, _ARTICLE_BEHIND, "$2 $1$3"),
             "year_number": F.when(year.between(1870, 2200), year),
@@ -62,8 +63,8 @@ def judged_movielens(raw: DataFrame) -> DataFrame:
     )
     typed = typed.withColumn("shape", shape)
     good = F.col("shape").isNull()
-    in_load = Window.partitionBy("movie", "load_id", good).orderBy("line_number")
-    over_loads = Window.partitionBy("movie", good).orderBy(F.col("staged_at").desc(), "load_id", "line_number")
+    in_load = Window.partitionBy("issuer", "movie", "load_id", good).orderBy("line_number")
+    over_loads = Window.partitionBy("issuer", "movie", good).orderBy(F.col("staged_at").desc(), "load_id", "line_number")
     ranked = typed.withColumns({"nth": F.row_number().over(in_load), "rank": F.row_number().over(over_loads)})
     duplicate = F.when(good & (F.col("nth") > 1), problem("movieId", F.col("content_ref"), "occurs twice"))
     return ranked.withColumns(
@@ -75,7 +76,7 @@ def from_movielens(judged: DataFrame) -> DataFrame:
     """The good lines as titles."""
     from pyspark.sql import functions as F  # noqa: N812
 
-    reference = F.concat(F.lit("movielens:"), F.col("movie"))
+    reference = F.concat_ws(":", "issuer", "movie")
     genres = F.trim(F.coalesce(F.col("genres"), F.lit("")))
     listed = F.when(genres.isin("", "(no genres listed)"), F.array().cast("array<string>"))
     return judged.where(F.col("is_current")).select(
@@ -86,7 +87,7 @@ def from_movielens(judged: DataFrame) -> DataFrame:
         listed.otherwise(F.split(genres, "[|]")).alias("genres"),
         F.lit(None).cast("string").alias("overview"),
         _external_ids().alias("external_ids"),
-        F.lit("movielens").alias("source"),
+        F.col("issuer").alias("source"),
         F.col("staged_at").alias("updated_at"),
     )
 
@@ -94,15 +95,31 @@ def from_movielens(judged: DataFrame) -> DataFrame:
 def _external_ids() -> Column:
     from pyspark.sql import functions as F  # noqa: N812
 
-    imdb = F.when(F.col("imdb_ref").rlike(WHOLE), F.col("imdb_ref"))
-    padded = F.when(F.length(imdb) < 7, F.lpad(imdb, 7, "0")).otherwise(imdb)
-    pairs = (
-        ("movielens", F.col("movie")),
-        ("imdb", F.concat(F.lit("tt"), padded)),
-        ("tmdb", whole_text(F.col("tmdb_ref"))),
-    )
-    every = F.array(*(F.struct(F.lit(issuer).alias("issuer"), value.alias("value")) for issuer, value in pairs))
-    return F.filter(every.cast(_PAIRS), lambda pair: pair["value"].isNotNull())
+    return external_ids((F.col("issuer"), F.col("movie")), imdb(), ("tmdb", whole_text(F.col("tmdb_ref"))))
+
+
+def imdb() -> tuple[str, Column]:
+    """IMDb's id as IMDb writes it: ``tt`` and at least seven digits."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    digits = F.regexp_replace("imdb_ref", "^tt", "")
+    number = F.when(digits.rlike(WHOLE), digits)
+    return "imdb", F.concat(F.lit("tt"), F.when(F.length(number) < 7, F.lpad(number, 7, "0")).otherwise(number))
+
+
+def external_ids(*pairs: tuple[str | Column, Column]) -> Column:
+    """Issuer and value of those ids that are there."""
+    from pyspark.sql import functions as F  # noqa: N812
+
+    # Sail wants every struct of an array alike, a literal's "never null" included.
+    structs = [
+        F.struct(
+            F.when(value.isNotNull(), F.lit(issuer) if isinstance(issuer, str) else issuer).alias("issuer"),
+            value.alias("value"),
+        )
+        for issuer, value in pairs
+    ]
+    return F.filter(F.array(*structs).cast(_PAIRS), lambda pair: pair["value"].isNotNull())
 
 
 def judged_nexus(raw: DataFrame) -> DataFrame:
@@ -151,6 +168,14 @@ def stream_position() -> dict[str, Column]:
 
     parts = F.split("stream_id", "-")
     return {"stream_ms": parts.getItem(0).cast("bigint"), "stream_seq": parts.getItem(1).cast("bigint")}
+
+
+def together(first: DataFrame, *others: DataFrame) -> DataFrame:
+    """Titles of several sources; where two know a title, the first one's words stand."""
+    found = first.select(*COLUMNS)
+    for other in others:
+        found = found.unionByName(other.select(*COLUMNS).join(found.select("content_id"), "content_id", "left_anti"))
+    return found
 
 
 def merged(movielens: DataFrame, nexus: DataFrame) -> DataFrame:

@@ -11,7 +11,7 @@ import pytest
 
 from nexus.errors import Category, NexusError
 from nexus.lake.catalogue import declared
-from nexus.lake.commit import WriteResult
+from nexus.lake.writer import WriteResult
 from nexus.lake.lake import Lake
 
 pytestmark = pytest.mark.integration

@@ -1,0 +1,215 @@
+"""What is wrong with settings beyond the type of each: names that nobody knows, and values that contradict each other.
+
+Belongs here: rules over a finished tree, and over the names in the environment.
+Does not belong here: the tree itself (nexus.settings), anything that asks a server.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, SecretStr
+
+Problem = dict[str, str]
+PREFIX = "NEXUS_"
+# Set by the runtime, by tests and by CI; no settings.
+_OURS = ("NEXUS_PART", "NEXUS_ENDPOINTS_DIGEST", "NEXUS_DAGSTER_POSTGRES_URL", "NEXUS_NO_SKIP")
+_OUR_PREFIXES = ("NEXUS_TEST_",)
+_HTTP = ("http", "https")
+_SCHEMES: Mapping[str, tuple[str, ...]] = {
+    "postgres.url": ("postgresql", "postgres"),
+    "redis.url": ("redis", "rediss"),
+    "dagster.url": _HTTP,
+    "mlflow.url": _HTTP,
+    "api.url": _HTTP,
+    "temporal.ui_url": _HTTP,
+    "telemetry.otlp_endpoint": _HTTP,
+    "lake.spark_url": ("sc",),
+}
+_BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+_LOCAL = frozenset({"127.0.0.1", "localhost", "::1", ""})
+_NEEDED_IN_A_CLUSTER = ("postgres.url", "redis.url", "temporal.address", "mlflow.url")
+_SECRET_WORDS = ("password", "url", "secret", "token", "key", "endpoint", "address")
+_LONGEST = 80
+
+
+def is_secret(field: str) -> bool:
+    """Whether a value of this name is never shown."""
+    return any(word in field.lower() for word in _SECRET_WORDS)
+
+
+def shown(field: str, value: object) -> str:
+    """A value as it may be shown."""
+    if value is None:
+        return ""
+    if is_secret(field) or isinstance(value, dict | list | SecretStr):
+        return "(hidden)"
+    return str(value)[:_LONGEST]
+
+
+def leaves(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
+    """Every setting's dotted name."""
+    for name, field in model.model_fields.items():
+        kind = field.annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            yield from leaves(kind, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}"
+
+
+def variable(field: str) -> str:
+    """The environment variable of a setting."""
+    return PREFIX + field.upper().replace(".", "__")
+
+
+def near(name: str, known: Iterable[str]) -> str | None:
+    """The known name that was probably meant."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.75)
+    return found[0] if found else None
+
+
+def unknown_variables(environment: Mapping[str, str], model: type[BaseModel]) -> list[Problem]:
+    """Variables that begin like ours and belong to no area."""
+    known = {variable(field): field for field in leaves(model)}
+    areas = {f"{PREFIX}{name.upper()}" for name in model.model_fields}
+    found = []
+    for name in sorted(environment):
+        upper = name.upper()
+        is_ours = upper in _OURS or upper.startswith(_OUR_PREFIXES) or upper in areas | known.keys()
+        is_inside = any(upper.startswith(f"{area}__") for area in areas)  # pydantic names those itself
+        if not upper.startswith(PREFIX) or is_ours or is_inside:
+            continue
+        meant = near(upper, known)
+        found.append(
+            {
+                "field": name,
+                "reason": "no such setting" + (f"; did you mean {meant}?" if meant else ""),
+                "value": shown(name, environment[name]),
+            }
+        )
+    return found
+
+
+def contradictions(tree: Any) -> list[Problem]:
+    """What does not go together, all of it. ``tree`` has the attributes of Settings."""
+    return [problem for rule in _RULES for problem in rule(tree)]
+
+
+def _at(tree: Any, field: str) -> Any:
+    area, _, name = field.partition(".")
+    value = getattr(getattr(tree, area), name)
+    return value.get_secret_value() if isinstance(value, SecretStr) else value
+
+
+def _problem(field: str, reason: str, value: object = None) -> Problem:
+    return {"field": field, "reason": reason, "value": shown(field, value)}
+
+
+def _urls(tree: Any) -> Iterator[Problem]:
+    """A URL of another kind than the part speaks."""
+    for field, schemes in _SCHEMES.items():
+        url = _at(tree, field)
+        if url is None:
+            continue
+        try:
+            parts = urlsplit(url)
+            is_right = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+        except ValueError:
+            is_right = False
+        if not is_right:
+            yield _problem(field, f"no URL of the form {schemes[0]}://host:port", url)
+    address = tree.temporal.address
+    if address is not None:
+        host, _, port = address.rpartition(":")
+        if "/" in address or not host or not port.isdigit():
+            yield _problem("temporal.address", "not host:port (no scheme in front)", address)
+
+
+def _folders(tree: Any) -> Iterator[Problem]:
+    """Tables may lie in a bucket; published models are files."""
+    scheme = urlsplit(tree.lake.url or "").scheme
+    if scheme and scheme not in _BUCKETS:
+        yield _problem("lake.url", f"neither a folder nor a URL of {', '.join(_BUCKETS)}", tree.lake.url)
+    if "://" in (tree.serving.bundle_url or ""):
+        yield _problem("serving.bundle_url", "has to be a folder", tree.serving.bundle_url)
+    for field in ("lake.url", "serving.bundle_url"):
+        if _at(tree, field) == "":
+            yield _problem(field, "is empty; leave it out to use the default")
+
+
+def _ports(tree: Any) -> Iterator[Problem]:
+    """Two listeners that a person gave the same port."""
+    wanted: dict[int, list[str]] = defaultdict(list)
+    for area in type(tree).model_fields:
+        group = getattr(tree, area)
+        if not isinstance(group, BaseModel):
+            continue
+        for name in sorted(group.model_fields_set):
+            port = getattr(group, name)
+            if (name == "port" or name.endswith("_port")) and isinstance(port, int) and port:
+                wanted[port].append(f"{area}.{name}")
+    for port, fields in sorted(wanted.items()):
+        for field in fields[1:]:
+            yield _problem(field, f"the same port as {fields[0]}", port)
+
+
+def _databases(tree: Any) -> Iterator[Problem]:
+    """Each tool keeps its tables in a database of its own."""
+    seen: dict[str, str] = {}
+    for name in ("dagster_database", "mlflow_database", "feast_database"):
+        database = getattr(tree.postgres, name)
+        if database in seen:
+            yield _problem(f"postgres.{name}", f"the same database as postgres.{seen[database]}", database)
+        seen[database] = name
+
+
+def _cluster(tree: Any) -> Iterator[Problem]:
+    """In a cluster nothing is embedded, so every server has to be named."""
+    if tree.profile != "cluster":
+        return
+    for field in _NEEDED_IN_A_CLUSTER:
+        if _at(tree, field) is None:
+            yield _problem(field, "is needed in the cluster profile, which embeds nothing")
+    if not tree.postgres.role_passwords:
+        yield _problem("postgres.role_passwords", "are needed in the cluster profile")
+
+
+def _engine(tree: Any) -> Iterator[Problem]:
+    """Executors elsewhere cannot write into a folder of this machine."""
+    url = tree.lake.spark_url
+    if url is None:
+        return
+    try:
+        host = urlsplit(url).hostname or ""
+    except ValueError:
+        return
+    if host not in _LOCAL and urlsplit(tree.lake.url or "").scheme not in _BUCKETS and tree.profile != "cluster":
+        yield _problem("lake.url", "a folder, but the engine of lake.spark_url runs on another machine", tree.lake.url)
+
+
+def _training(tree: Any) -> Iterator[Problem]:
+    """Wishes that no trainer can grant."""
+    training = tree.training
+    if not training.seeds:
+        yield _problem("training.seeds", "there has to be one at least, as in [1]")
+    if training.precision == "16-mixed" and training.accelerator == "cpu":
+        yield _problem("training.precision", "16-mixed needs a GPU; training.accelerator is cpu", training.precision)
+    if training.gpus and training.accelerator == "cpu":
+        yield _problem("training.gpus", "asks for GPUs, but training.accelerator is cpu", training.gpus)
+    if training.gpus and tree.profile != "cluster":
+        yield _problem("training.gpus", "is asked of Kubernetes; the profile is embedded", training.gpus)
+
+
+def _alerts(tree: Any) -> Iterator[Problem]:
+    """A signature for nobody."""
+    if tree.alerts.webhook_secret is not None and tree.alerts.webhook_url is None:
+        yield _problem("alerts.webhook_secret", "is set, but alerts.webhook_url is not")
+
+
+_RULES: tuple[Callable[[Any], Iterator[Problem]], ...] = (
+    _urls, _folders, _ports, _databases, _cluster, _engine, _training, _alerts,
+)  # fmt: skip
