@@ -28,6 +28,7 @@ def register(app: typer.Typer) -> None:
     group = typer.Typer(help="The graph of tables, features and models.", no_args_is_help=True)
     group.command("run", epilog="Examples:  bin/nexus pipeline run  |  bin/nexus pipeline run --job events")(run)
     app.add_typer(group, name="pipeline")
+    importlib.import_module("assets.quarantine_cli").register(app)
 
 
 def run(

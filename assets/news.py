@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from media.sources.base import RATINGS, staged_loads
+from media.sources.base import staged_loads
+from media.sources.review import is_taken
 from nexus.events import STREAM
 from nexus.lake.drain import stream_id_of
 from nexus.lake.lake import Lake
@@ -64,7 +65,7 @@ def collect(settings: Settings, lake: Lake, client: Any, *, known_events: int, n
     """
     settled = (now or datetime.now(UTC)) - SETTLED
     waiting = [load for load in staged_loads(settings.inbox) if load.staged_at <= settled]
-    loads = tuple(load.load_id for load in waiting if lake.last_key(RATINGS, f"load:{load.load_id}") is None)
+    loads = tuple(load.load_id for load in waiting if not is_taken(lake, load))
     drained = lake.count(_EVENTS) if lake.exists(_EVENTS) else 0
     events = drained + in_stream(lake, client, at_most=settings.training.min_new_events)
     return News(loads, events, max(events - known_events, 0))

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import dagster as dg
 
 from assets.resources import PlatformResource
+from nexus.lake import quarantine
 from nexus.lake.catalogue import declared
 from nexus.lake.lake import Lake
+from nexus.lake.provenance import content_version, last_change
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -87,12 +89,15 @@ def rebuild(
         more: Further metadata, from the finished table.
     """
     lake = platform.lake()
-    provenance = {source: lake.version(source) for source in sources}
+    provenance = {source: content_version(lake, source) for source in sources}
+    corrections = [at for source in sources if (at := quarantine.version(lake, source)) is not None]
+    if corrections:
+        provenance[quarantine.CORRECTIONS] = max(corrections)
     facts = {"inputs": str(provenance), "code": code_version()}
-    last = lake.history(name, 1)[0] if lake.exists(name) else {}
+    last = last_change(lake, name)
     rows = 0
     if any(last.get(fact) != value for fact, value in facts.items()):
-        frames = [lake.spark_table(source) for source in sources]
+        frames = [quarantine.corrected(lake, source, lake.spark_table(source)) for source in sources]
         rows = lake.write(name, transform(*frames), mode="overwrite", facts=facts).rows
     extra = dict(more(lake)) if more is not None and rows else {}
     return result(lake, name, rows_written=rows, more={**extra, "made_from": str(provenance), "code": facts["code"]})

@@ -125,14 +125,16 @@ def in_lake(settings: Settings, client: redis.Redis, tag: str) -> dict[str, floa
         seconds = perf_counter() - began
         ours = lake.scan(TABLE).select(pl.col("body").str.json_path_match("$.event_id").alias("event_id"))
         found = ours.filter(pl.col("event_id").str.starts_with(f"{tag}-")).collect()
-        assert isinstance(found, pl.DataFrame)  # noqa: S101 (narrows the type)
+        assert isinstance(found, pl.DataFrame)
     return {"rows": found.height, "different_event_ids": found["event_id"].n_unique(), "drain_s": round(seconds, 1)}
 
 
 def measure(settings: Settings, url: str, count: int, connections: int) -> dict[str, Any]:
     tag = f"b{uuid.uuid4().hex[:8]}"
     content = titles(url)
-    asyncio.run(send(url, list(bodies(f"{tag}w", 5_000, content)), connections))  # connections, code and memory are warm
+    asyncio.run(
+        send(url, list(bodies(f"{tag}w", 5_000, content)), connections)
+    )  # connections, code and memory are warm
     waiting = list(bodies(tag, count, content))
     with closing(redis.Redis.from_url(settings.redis.dsn())) as client:
         peer = raw_rate(client, waiting[: max(1, len(waiting) // 4)], tag)

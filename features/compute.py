@@ -72,6 +72,8 @@ def _moments(interactions: pl.DataFrame, by: str, *more: pl.Expr) -> pl.DataFram
     rating = pl.when(pl.col("interaction_type") == "rate").then(pl.col("value"))
     return (
         interactions.rename({"occurred_at": TIMESTAMP})
+        # Sums of floating-point numbers depend on their order: one order for all, whatever order the rows come in.
+        .sort(by, TIMESTAMP, "content_id", "interaction_type", "value")
         .group_by(by, TIMESTAMP)
         .agg(
             *more,

@@ -1,6 +1,7 @@
 """What the feature store knows about a viewer now, for a process that serves.
 
-Belongs here: reading the context features. Does not belong here: writing them (features.store.publish).
+Belongs here: reading the context features, through the interface that Feast gives to online stores (the same rows as its
+SDK, in a fraction of the time: benchmarks/features.py). Does not belong here: writing them (features.store.publish).
 """
 
 from __future__ import annotations
@@ -8,21 +9,32 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
 
-from features.definitions import CONTEXT_REFERENCES, VIEWER
+from features.definitions import VIEWER
 from features.schema import CONTEXT_FEATURES
 from features.store import feature_store, import_feast, quiet, release
 from nexus.settings import Settings
 
 if TYPE_CHECKING:
-    from feast import FeatureStore
+    from feast import FeatureView, RepoConfig
+    from feast.infra.online_stores.online_store import OnlineStore
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
 
 Vector = npt.NDArray[np.float32]
+
+
+class _Reader(NamedTuple):
+    """What the registry said, once: Feast's SDK asks it again, and checks and copies, on every read."""
+
+    online: OnlineStore
+    config: RepoConfig
+    view: FeatureView
 
 
 class ViewerFeatures:
@@ -34,7 +46,7 @@ class ViewerFeatures:
     def __init__(self, settings: Settings) -> None:
         import_feast()
         self._settings = settings
-        self._store: FeatureStore | None = None
+        self._reader: _Reader | None = None
         self._lock = threading.Lock()
 
     @classmethod
@@ -50,27 +62,39 @@ class ViewerFeatures:
         """[n, F]: one row per viewer, in the order given."""
         if not user_ids:
             return np.zeros((0, len(CONTEXT_FEATURES)), dtype=np.float32)
-        found: dict[str, list[Any]] = (
-            self._opened()
-            .get_online_features(
-                features=list(CONTEXT_REFERENCES), entity_rows=[{VIEWER.key: str(user_id)} for user_id in user_ids]
-            )
-            .to_dict()
+        reader = self._opened()
+        rows = reader.online.online_read(
+            reader.config, reader.view, [_key(user_id) for user_id in user_ids], [*CONTEXT_FEATURES]
         )
-        columns = [[0.0 if value is None else value for value in found[name]] for name in CONTEXT_FEATURES]
-        return np.asarray(columns, dtype=np.float32).T.copy()
+        vectors = np.zeros((len(user_ids), len(CONTEXT_FEATURES)), dtype=np.float32)
+        for row, (_, values) in enumerate(rows):
+            if values:
+                vectors[row] = [_number(values[name]) for name in CONTEXT_FEATURES]
+        return vectors
 
     async def read_named(self, user_id: UUID) -> dict[str, float]:
         """The same by name, without blocking the event loop."""
         vector = await asyncio.to_thread(self.read, user_id)
         return dict(zip(CONTEXT_FEATURES, vector.tolist(), strict=True))
 
-    def _opened(self) -> FeatureStore:
+    def _opened(self) -> _Reader:
         with self._lock:
-            if self._store is None:
+            if self._reader is None:
                 store = feature_store(self._settings)
                 with quiet():
-                    store.get_feature_view(VIEWER.name)
+                    view = store.get_feature_view(VIEWER.name)
                 release(store)
-                self._store = store
-            return self._store
+                self._reader = _Reader(store.provider.online_store, store.config, view)
+            return self._reader
+
+
+def _key(user_id: UUID | str) -> EntityKey:
+    from feast.protos.feast.types.EntityKey_pb2 import EntityKey
+    from feast.protos.feast.types.Value_pb2 import Value
+
+    return EntityKey(join_keys=[VIEWER.key], entity_values=[Value(string_val=str(user_id))])
+
+
+def _number(value: Value) -> float:
+    kind = value.WhichOneof("val")
+    return 0.0 if kind is None else float(getattr(value, kind))

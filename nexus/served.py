@@ -20,7 +20,7 @@ from nexus.events import SERVED_STREAM
 STREAM: Final = SERVED_STREAM
 FIELD: Final = "served"
 TABLE: Final = "raw_nexus__recommendations"
-AT_MOST: Final = 20_000
+AT_MOST: Final = 10_000
 """About so many records wait in Redis for the next drain; older ones are let go."""
 NAMES: Final = ("recommendation_id", "user_id", "served_at", "rung", "model_version", "data_version")
 

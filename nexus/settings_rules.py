@@ -24,12 +24,13 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "postgres.url": ("postgresql", "postgres"),
     "redis.url": ("redis", "rediss"),
     "dagster.url": _HTTP,
-    "mlflow.url": _HTTP,
+    "mlflow.url": (*_HTTP, "sqlite", "file"),
     "api.url": _HTTP,
     "temporal.ui_url": _HTTP,
     "telemetry.otlp_endpoint": _HTTP,
     "lake.spark_url": ("sc",),
 }
+_FILES = ("sqlite", "file")  # MLflow without a server: tests and one-off runs
 _BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss")
 _LOCAL = frozenset({"127.0.0.1", "localhost", "::1", ""})
 _NEEDED_IN_A_CLUSTER = ("postgres.url", "redis.url", "temporal.address", "mlflow.url")
@@ -117,7 +118,8 @@ def _urls(tree: Any) -> Iterator[Problem]:
             continue
         try:
             parts = urlsplit(url)
-            is_right = parts.scheme in schemes and bool(parts.hostname) and (parts.port or 1) > 0
+            is_named = bool(parts.hostname) or parts.scheme in _FILES
+            is_right = parts.scheme in schemes and is_named and (parts.port or 1) > 0
         except ValueError:
             is_right = False
         if not is_right:

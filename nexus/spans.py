@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan
 
 _LONGEST_TEXT = 500
+_RUN, _RUN_SPAN = "temporalRunID", "RunWorkflow:"  # the engine's own names
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,10 +146,21 @@ def _parsed(line: bytes) -> Iterator[Span]:
 
 
 def tree(spans: Iterable[Span]) -> list[Node]:
-    """The spans under their parents; one whose parent is not known (another company's, or not kept) stands on top."""
+    """The spans under their parents; one whose parent is not known (another company's, or not kept) stands on top.
+
+    What a workflow did stands under its run, though the engine names the starter as parent of both.
+    """
     nodes = {span.span: Node(span) for span in spans}
+    runs = {
+        (node.span.parent, node.span.attributes.get(_RUN)): node
+        for node in nodes.values()
+        if node.span.name.startswith(_RUN_SPAN)
+    }
     roots: list[Node] = []
     for node in nodes.values():
         parent = nodes.get(node.span.parent or "")
+        run = runs.get((node.span.parent, node.span.attributes.get(_RUN)))
+        if run is not None and run is not node:
+            parent = run
         (parent.children if parent is not None else roots).append(node)
     return roots

@@ -15,6 +15,7 @@ WITHIN_S = 10.0
 def register(app: typer.Typer) -> None:
     """Add the commands of this area."""
     app.command("recommend", epilog="Example: bin/nexus recommend movielens:1 -n 5")(recommend)
+    app.command("why", epilog="Example: bin/nexus why 019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071")(why)
 
 
 def recommend(
@@ -34,6 +35,27 @@ def recommend(
         typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
     else:
         _show(user, answer)
+
+
+def why(
+    recommendation_id: Annotated[str, typer.Argument(help="of an answer; bin/nexus recommend shows it")],
+    titles: Annotated[int, typer.Option("--titles", min=1, max=100, help="how many titles to show")] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="all of it, as data")] = False,
+) -> None:
+    """Go from a recommendation back to its model, training data and the raw rows that mattered."""
+    import orjson
+
+    from nexus.cli.output import console
+    from nexus.settings import load
+    from serving.why.service import explain
+
+    answer = explain(load(), recommendation_id)
+    if as_json:
+        typer.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2 | orjson.OPT_UTC_Z).decode())
+        return
+    from serving.why.show import show
+
+    show(answer, console(), at_most=titles)
 
 
 def _ask(settings: Any, user: str, count: int) -> dict[str, Any]:
@@ -79,3 +101,4 @@ def _show(user: str, answer: dict[str, Any]) -> None:
     for rank, item in enumerate(answer["items"], 1):
         table.add_row(str(rank), item["title"], f"{item['score']:.3f}", item["reason"]["text"])
     console.print(table if answer["items"] else f"Nothing to recommend to {user}: they know every title here.")
+    console.print(f"  next:  bin/nexus why {answer['recommendation_id']}", style="dim", highlight=False)

@@ -11,7 +11,7 @@ import json
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ARTIFACTS = "bundle"
-_UNFINISHED, _LOCK_FILE = ".unfinished-", ".lock"
+_UNFINISHED, _LOCK_FILE = ".unfinished-", "publish.lock"
 
 
 def assemble(folder: Path, manifest: Manifest, vocabulary: Sequence[str]) -> Bundle:
@@ -60,7 +60,7 @@ def publish(settings: Settings, registry: MlflowClient, version: str) -> Bundle:
 def _publishing(folder: Path) -> Iterator[None]:
     """One at a time; what a killed one left half made is removed. The kernel drops the lock with its holder."""
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK_FILE).open("w") as lock:
+    with (folder.parent / _LOCK_FILE).open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         for left in folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left, ignore_errors=True)
@@ -68,11 +68,8 @@ def _publishing(folder: Path) -> Iterator[None]:
 
 
 def _publish(settings: Settings, registry: MlflowClient, version: str, target: Path) -> Bundle:
-    if (target / MANIFEST_FILE).exists():
-        try:
-            return read_bundle(target)
-        except NexusError:
-            shutil.rmtree(target)
+    with suppress(NexusError):  # a damaged copy stays until there is a whole one
+        return read_bundle(target)
     with tempfile.TemporaryDirectory(dir=target.parent, prefix=_UNFINISHED) as temporary:
         folder = Path(temporary) / "bundle"
         _fetch(settings, registry, version, folder)

@@ -19,6 +19,7 @@ from nexus import logs
 from nexus.runtime.ports import is_free
 from nexus.settings import Settings
 
+_LOG = logs.get(__name__)
 _BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
 
 
@@ -78,8 +79,17 @@ class _Counted(ActivityInboundInterceptor):
         else:
             return result
         finally:
+            seconds = perf_counter() - began
             self._figures.attempts.labels(name, outcome).inc()
-            self._figures.seconds.labels(name).observe(perf_counter() - began)
+            self._figures.seconds.labels(name).observe(seconds)
+            _LOG.info(
+                "activity_ended",
+                activity=name,
+                outcome=outcome,
+                attempt=info.attempt,
+                seconds=round(seconds, 4),
+                workflow_id=info.workflow_id,
+            )
 
 
 def runtime(settings: Settings) -> Runtime | None:

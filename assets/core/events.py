@@ -10,6 +10,7 @@ import polars as pl
 from assets.partitions import EVENT_DAYS
 from assets.resources import PlatformResource
 from assets.tables import code_version, described, result
+from nexus.lake import quarantine
 from nexus.lake.catalogue import declared
 from nexus.lake.lake import Lake
 from nexus.lake.transforms import events
@@ -30,9 +31,11 @@ def core_nexus__events(context: dg.AssetExecutionContext, platform: PlatformReso
         lake.write(_NAME, declared(_NAME).schema.empty_table(), mode="append")
     entries = _entries_by_day(lake)
     chosen = set(context.partition_keys) if context.has_partition_key or context.has_partition_key_range else None
+    corrections = quarantine.version(lake, _RAW)
+    rules = code_version() if corrections is None else f"{code_version()}:{corrections}"
     rows: dict[str, int] = {}
     for day, count in sorted(entries.items()):
-        app = f"event-count:{code_version()}:{day}"
+        app = f"event-count:{rules}:{day}"
         if chosen is None and lake.last_key(_NAME, app) == count:
             continue
         if chosen is None or day in chosen:
@@ -54,6 +57,7 @@ def _entries_by_day(lake: Lake) -> dict[str, int]:
 def _replace(lake: Lake, day: str, key: tuple[str, int] | None) -> int:
     from pyspark.sql import functions as F  # noqa: N812
 
-    accepted = events.accepted(events.judged(lake.spark_table(_RAW)))
+    raw = quarantine.corrected(lake, _RAW, lake.spark_table(_RAW))
+    accepted = events.accepted(events.judged(raw))
     of_day = accepted.where(F.col("day") == F.lit(day).cast("date"))
     return lake.write(_NAME, of_day, mode="replace_partition", partition={"day": day}, key=key).rows

@@ -17,6 +17,7 @@ from assets.resources import PlatformResource
 from assets.tables import result
 from nexus.lake import tables
 from nexus.lake.catalogue import declared
+from nexus.lake.provenance import content_version, last_change
 
 Counts = Callable[[pl.DataFrame], dict[str, int]]
 
@@ -39,8 +40,9 @@ def rebuild(
     """
     lake = platform.lake()
     versions = {source: lake.version(source) for source in sources}
-    facts = {"inputs": str(versions), "code": code_version()}
-    last = lake.history(name, 1)[0] if lake.exists(name) else {}
+    content = {source: content_version(lake, source) for source in sources}
+    facts = {"inputs": str(content), "code": code_version()}
+    last = last_change(lake, name)
     if all(last.get(fact) == value for fact, value in facts.items()):
         table, written = pl.DataFrame(lake.read(name)), 0
     else:

@@ -5,6 +5,7 @@ Belongs here: the declaration and its rules, every fault named at once. Does not
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping as AnyMapping
 from pathlib import Path
@@ -16,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from nexus.errors import NexusError, not_found
 from nexus.events import EventType
 
+_ISSUER = re.compile(r"[a-z][a-z0-9_.-]{0,31}")
 Issuer = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_.-]{0,31}$")]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=200)]
 _RESERVED = frozenset({"nexus", "rdatasets"})
@@ -216,3 +218,52 @@ def declared(facts: AnyMapping[str, Any]) -> Mapping:
 def _in_words(text: str) -> str:
     text = text.removeprefix("Value error, ")
     return "is missing" if text == "Field required" else "there is no such field" if "Extra inputs" in text else text
+
+
+def combined(
+    facts: AnyMapping[str, Any], given: AnyMapping[str, AnyMapping[str, Any]], beside: Path | None
+) -> dict[str, Any]:
+    """A mapping file's facts with those that were given by hand, which win.
+
+    Args:
+        facts: What the file says.
+        given: Part (empty: the top) -> field -> value; None: not given.
+        beside: The file's folder: paths inside it start there.
+    """
+    found: dict[str, Any] = {name: dict(part) if isinstance(part, dict) else part for name, part in facts.items()}
+    titles = found.get("titles")
+    if beside is not None and isinstance(titles, dict) and isinstance(titles.get("path"), str):
+        titles["path"] = str(beside / titles["path"])
+    for part, fields in given.items():
+        set_fields = {name: _scale(value) if name == "scale" else value for name, value in fields.items() if value}
+        if not set_fields:
+            continue
+        if not part:
+            found |= set_fields
+        elif isinstance(found.setdefault(part, {}), dict):
+            found[part] |= set_fields
+    return found
+
+
+def _scale(text: str) -> object:
+    """``0..10`` as two texts, which the mapping reads as numbers."""
+    low, dots, high = text.partition("..")
+    return (low, high) if dots else text
+
+
+def checked_issuer(issuer: str | None) -> str | None:
+    """The issuer, if it may be one.
+
+    Raises:
+        NexusError: category ``invalid``.
+    """
+    if issuer is None:
+        return None
+    if issuer in _RESERVED or not _ISSUER.fullmatch(issuer):
+        raise NexusError(
+            "this is no name for an issuer",
+            field="issuer",
+            value=issuer,
+            remedy="use lower-case letters, digits, _ . and -, at most 32; not nexus or rdatasets",
+        )
+    return issuer

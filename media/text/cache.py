@@ -71,7 +71,7 @@ def is_whole(path: Path) -> bool:
 
 
 def _stamp(path: Path) -> Path:
-    return path.with_name(f"{path.name}.sha256")
+    return path.with_name(f".{path.name}.sha256")
 
 
 def build(path: Path) -> None:

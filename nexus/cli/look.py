@@ -36,14 +36,17 @@ def status(
 ) -> None:
     """Show every part: state, address, pid, memory."""
     from nexus.runtime.home import Home
+    from nexus.runtime.scrape import targets
     from nexus.runtime.state import user_settings
     from nexus.runtime.status import as_json, collect
+    from nexus.settings import load
 
     user = user_settings()
     home = Home(user.home)
     found = collect(home, user)
     if is_json:
-        sys.stdout.write(json.dumps(as_json(home, found), indent=2) + "\n")
+        answer = as_json(home, found) | {"metrics": targets(load(home=home.root))}
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
         return
     from rich.text import Text
 
@@ -89,7 +92,7 @@ def logs(
     from nexus.runtime.state import user_settings
 
     home = Home(user_settings().home)
-    known = (*NAMES, *OPTIONAL, "supervisor", "cli")
+    known = (*NAMES, *OPTIONAL, "runs", "supervisor", "cli")
     if part is not None and part not in known:
         raise invalid("no such part", field="part", value=part, remedy=f"one of: {', '.join(known)}")
     names = (part,) if part else NAMES

@@ -59,12 +59,12 @@ def _viewer(settings: Settings) -> list[tuple[str, list[str]]]:
         with httpx.Client(base_url=settings.api.url or "", timeout=_PATIENCE_S, trust_env=False) as client:
             history = client.get(f"/v1/users/{VIEWER}/history", params={"limit": _SHOWN})
             wanted = client.get(f"/v1/users/{VIEWER}/recommendations", params={"limit": _SHOWN, "explain": "true"})
-    except httpx.HTTPError:
+        if history.status_code != httpx.codes.OK or wanted.status_code != httpx.codes.OK:
+            return []
+        seen, body = history.json(), wanted.json()
+    except (httpx.HTTPError, ValueError):  # also whoever else may listen there: these lines are a greeting, no more
         return []
-    if history.status_code != httpx.codes.OK or wanted.status_code != httpx.codes.OK:
-        return []
-    watched = [f"{item['title']}{_value(item)}" for item in history.json()["items"]]
-    body = wanted.json()
+    watched = [f"{item['title']}{_value(item)}" for item in seen["items"]]
     source = f"{body['source']} {body.get('model_version') or ''}".strip()
     offered = [f"{item['title']:<44} {_reason(item)}".rstrip() for item in body["items"]]
     return [(f"viewer {VIEWER} watched", watched), (f"and may like ({source})", offered)]

@@ -72,7 +72,9 @@ def with_all_types(interactions: pl.DataFrame, events: pl.DataFrame, loaded: pl.
         )
         for rows, source in ((loaded, pl.col("source")), (events, pl.lit("nexus")))
     ]
-    return pl.concat([interactions.select(others[0].columns), *others]).unique("event_id", keep="first", maintain_order=True)
+    return pl.concat([interactions.select(others[0].columns), *others]).unique(
+        "event_id", keep="first", maintain_order=True
+    )
 
 
 def publish(settings: Settings, facts: Facts) -> Published:

@@ -52,6 +52,8 @@ class Parts:
         restarts = CounterMetricFamily("nexus_part_restarts", "How often it ended unasked.", labels=("part",))
         started = GaugeMetricFamily("nexus_part_started_timestamp_seconds", "Since when it runs.", labels=("part",))
         for name, info in infos.items():
+            if info.state == "STOPPED":  # on purpose, or never started
+                continue
             up.add_metric((name,), float(info.state == "RUNNING"))
             restarts.add_metric((name,), ended.get(name, 0))
             if info.state == "RUNNING":

@@ -18,7 +18,7 @@ select (select count(*) from pg_stat_activity where backend_type = 'client backe
        current_setting('max_connections')::int,
        (select coalesce(sum(deadlocks), 0) from pg_stat_database)
 """
-_SIZES = "select datname, pg_database_size(oid) from pg_database where datname = any(%s)"
+_SIZES = "select datname, pg_database_size(oid) from pg_database where datname = any(%s) and has_database_privilege(datname, 'connect')"
 
 
 def gauge(name: str, help_text: str, value: float) -> Metric:

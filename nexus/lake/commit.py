@@ -16,8 +16,17 @@ from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchError
 
 from nexus import logs
-from nexus.lake.stored import check_position, check_stored, differing, gave_up, is_applied, refused, snapshot_of
-from nexus.lake.table import Table
+from nexus.lake.stored import (
+    check_position,
+    check_stored,
+    differing,
+    gave_up,
+    is_applied,
+    missing,
+    refused,
+    snapshot_of,
+)
+from nexus.lake.table import PROPERTIES, Table
 from nexus.lake.writer import Mode, Write, WriteResult
 
 _TRIES = 20
@@ -82,15 +91,16 @@ def open_or_create(table: Table, uri: str) -> DeltaTable:
         commit_properties=CommitProperties(max_commit_retries=0),
         partition_by=list(table.partition_by),
         name=table.name,
+        configuration=dict(PROPERTIES),
         description=table.description,
     )
-    present = snapshot.metadata().configuration
-    missing = {name: sql for name, sql in table.constraints.items() if f"delta.constraints.{name}" not in present}
-    if missing:
-        # Two writers may create at once; whoever comes second finds the constraint or adds it.
-        snapshot.alter.add_constraint(missing)
-        snapshot = DeltaTable(uri)
-    return snapshot
+    # Two writers may create at once; whoever comes second finds constraints and properties, or adds them.
+    constraints, properties = missing(table, snapshot)
+    if constraints:
+        snapshot.alter.add_constraint(constraints)
+    if properties:
+        snapshot.alter.set_table_properties(properties)
+    return DeltaTable(uri) if constraints or properties else snapshot
 
 
 def _properties(how: Write) -> CommitProperties:

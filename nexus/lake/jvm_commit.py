@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from nexus import logs
 from nexus.errors import Category, NexusError, unavailable
-from nexus.lake.stored import check_stored, differing, gave_up, history, is_applied, refused, snapshot_of
-from nexus.lake.table import Table
+from nexus.lake.stored import check_stored, differing, gave_up, history, is_applied, missing, refused, snapshot_of
+from nexus.lake.table import PROPERTIES, Table
 from nexus.lake.writer import Write, WriteResult
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 MARK = "nexus_write"
 """Fact that names a commit, so that its version is found whoever commits at the same time."""
 _TRIES = 20
-_AGAIN = (
+AGAIN = (
     "DELTA_CONCURRENT_",
     "DELTA_METADATA_CHANGED",
     "DELTA_PROTOCOL_CHANGED",
@@ -76,8 +76,8 @@ def commit(table: Table, uri: str, rows: DataFrame, count: int, how: Write) -> W
             return _result(table, uri, snapshot.version(), mark, count)
         except PySparkException as error:
             condition = error.getCondition() or ""
-            if not condition.startswith(_AGAIN):
-                raise _translated(table, error) from error
+            if not condition.startswith(AGAIN):
+                raise translated(table, error) from error
             logs.get(__name__).debug("commit_conflict", table=table.name, attempt=attempt, cause=condition)
             time.sleep(random.uniform(0.05, 0.2) * (attempt + 1))  # noqa: S311 spreads writers, no secret
     raise gave_up(table, _TRIES)
@@ -94,20 +94,14 @@ def _open_or_create(table: Table, uri: str, session: SparkSession) -> DeltaTable
     snapshot = snapshot_of(uri)
     if snapshot is None:
         session.sql(_creation(table, uri, "CREATE TABLE IF NOT EXISTS")).collect()
-    if snapshot is None or _missing(table, snapshot):
-        snapshot = _constrain(table, uri, session)
-    return snapshot
-
-
-def _missing(table: Table, snapshot: DeltaTable) -> dict[str, str]:
-    present = snapshot.metadata().configuration
-    return {name: sql for name, sql in table.constraints.items() if f"delta.constraints.{name}" not in present}
-
-
-def _constrain(table: Table, uri: str, session: SparkSession) -> DeltaTable:
-    for name, sql in _missing(table, _there(uri)).items():
+        snapshot = _there(uri)
+    constraints, properties = missing(table, snapshot)
+    for name, sql in constraints.items():
         session.sql(f"ALTER TABLE {place(uri)} ADD CONSTRAINT {name} CHECK ({sql})").collect()
-    return _there(uri)
+    if properties:
+        listed = ", ".join(f"{_quoted(name)} = {_quoted(text)}" for name, text in properties.items())
+        session.sql(f"ALTER TABLE {place(uri)} SET TBLPROPERTIES ({listed})").collect()
+    return _there(uri) if constraints or properties else snapshot
 
 
 def _there(uri: str) -> DeltaTable:
@@ -126,9 +120,10 @@ def _creation(table: Table, uri: str, verb: str) -> str:
         f"`{column.name}` {_sql_type(column.type)}{'' if column.nullable else ' NOT NULL'}" for column in table.schema
     )
     partitions = f" PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
-    checks = ", ".join(f"'delta.constraints.{name}' = {_quoted(sql)}" for name, sql in table.constraints.items())
-    properties = f" TBLPROPERTIES ({checks})" if checks else ""
-    return f"{verb} {place(uri)} ({columns}) USING DELTA{partitions} COMMENT {_quoted(table.description)}{properties}"
+    checks = {f"delta.constraints.{name}": sql for name, sql in table.constraints.items()}
+    properties = ", ".join(f"{_quoted(name)} = {_quoted(text)}" for name, text in {**PROPERTIES, **checks}.items())
+    described = f"COMMENT {_quoted(table.description)} TBLPROPERTIES ({properties})"
+    return f"{verb} {place(uri)} ({columns}) USING DELTA{partitions} {described}"
 
 
 def _reshape(table: Table, uri: str, session: SparkSession) -> DeltaTable:
@@ -138,7 +133,7 @@ def _reshape(table: Table, uri: str, session: SparkSession) -> DeltaTable:
     rebuild finds neither key nor facts and goes on; older versions stay readable.
     """
     session.sql(_creation(table, uri, "REPLACE TABLE")).collect()
-    return _constrain(table, uri, session)
+    return _there(uri)
 
 
 def _sql_type(kind: pa.DataType) -> str:
@@ -200,7 +195,8 @@ def _result(table: Table, uri: str, before: int, mark: str, count: int) -> Write
     return WriteResult(table.name, entries[0]["version"], 0, is_skipped=True)
 
 
-def _translated(table: Table, error: PySparkException) -> NexusError:
+def translated(table: Table, error: PySparkException) -> NexusError:
+    """Delta's condition as our error: never decided by class or text."""
     condition = error.getCondition() or ""
     if condition.startswith(_REFUSALS):
         said = error.getMessageParameters() or {}

@@ -22,6 +22,8 @@ from nexus.lake import guard, stored
 from nexus.lake.catalogue import declared
 from nexus.lake.embedded import EmbeddedWriter
 from nexus.lake.jvm import JvmWriter
+from nexus.lake.jvm_keeper import JvmKeeper
+from nexus.lake.keeper import EmbeddedKeeper, Keeper
 from nexus.lake.writer import Frame, Key, Mode, Write, Writer, WriteResult
 from nexus.settings import Settings
 
@@ -46,6 +48,7 @@ class Lake:
         self._spark_url = spark_url
         self._engine: Engine | None = None
         self._writer: Writer = JvmWriter(self.spark) if is_jvm else EmbeddedWriter()
+        self.keeper: Keeper = JvmKeeper(self.spark) if is_jvm else EmbeddedKeeper()
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Lake:
@@ -64,6 +67,15 @@ class Lake:
             NexusError: category ``not_found`` when no such table is declared.
         """
         return f"{self.url}/{declared(table).name}"
+
+    def uri_of(self, table: str) -> str:
+        """Where a table lies that was written already.
+
+        Raises:
+            NexusError: category ``not_found`` when it was not.
+        """
+        self._open(table, None)
+        return self.uri(table)
 
     def write(
         self,
@@ -103,7 +115,15 @@ class Lake:
         rows = self.scan(table, version)
         if columns is not None:
             rows = rows.select(columns)
-        return guard.plain_table(rows.collect().to_arrow())
+        try:
+            return guard.plain_table(rows.collect().to_arrow())
+        except FileNotFoundError as error:
+            raise not_found(
+                f"version {version} of {table} can no longer be read: its files were vacuumed",
+                field="version",
+                value=version,
+                remedy="ask for a newer version; bin/nexus keeps those that registered models need",
+            ) from error
 
     def scan(self, table: str, version: int | None = None) -> pl.LazyFrame:
         """The same rows, lazily, for polars."""

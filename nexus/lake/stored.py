@@ -15,7 +15,7 @@ from deltalake.exceptions import TableNotFoundError
 
 from nexus.errors import Category, NexusError
 from nexus.lake.guard import plain
-from nexus.lake.table import Table
+from nexus.lake.table import PROPERTIES, Table
 from nexus.lake.writer import Key, Mode, Write
 
 Entry = dict[str, Any]
@@ -102,6 +102,13 @@ def check_stored(table: Table, snapshot: DeltaTable, mode: Mode) -> None:
             expected=str(want),
             got=str(have),
         )
+
+
+def missing(table: Table, snapshot: DeltaTable) -> tuple[dict[str, str], dict[str, str]]:
+    """Constraints and properties that the stored table lacks, as it was made by another hand or an older release."""
+    present = snapshot.metadata().configuration
+    constraints = {n: sql for n, sql in table.constraints.items() if f"delta.constraints.{n}" not in present}
+    return constraints, {name: text for name, text in PROPERTIES.items() if present.get(name) != text}
 
 
 def refused(table: Table, cause: str, rows: str | None) -> NexusError:

@@ -12,6 +12,12 @@ from dataclasses import dataclass, field
 import pyarrow as pa
 
 UTC_TIME = pa.timestamp("us", "UTC")
+# What goes and when is decided by nexus.lake.maintenance alone. With Delta's own terms (30 and 7 days) the log would
+# forget versions that a model must be rebuilt from, and which files they need.
+PROPERTIES: Mapping[str, str] = {
+    "delta.logRetentionDuration": "interval 3650 days",
+    "delta.deletedFileRetentionDuration": "interval 3650 days",
+}
 EXTERNAL_IDS = pa.list_(pa.struct([pa.field("issuer", pa.string()), pa.field("value", pa.string())]))
 
 

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Protocol
+from urllib.parse import urlsplit
 
 from nexus.errors import NexusError, invalid
 from nexus.runtime import dagster, processes
-from nexus.runtime.home import Home
+from nexus.runtime.home import Home, read_json
 from nexus.runtime.parts import MIGRATION, NAMES, OPTIONAL, STORES, Part, all_parts
 from nexus.runtime.probes import NotReadyError
 from nexus.runtime.state import State, prepare
@@ -25,6 +26,7 @@ from nexus.settings import Settings
 READY_S, EXTERNAL_S = 180.0, 10.0
 _POLL_S, _LONGEST_POLL_S = 0.05, 0.4
 _CRASHES = 4
+_PORT_TRIES = 3
 
 
 class Watcher(Protocol):
@@ -62,6 +64,7 @@ class Orchestrator:
         self._watcher = watcher
         self._supervisor = Supervisor(home)
         self._is_cancelled = threading.Event()
+        self._ousted: set[str] = set()
 
     def up(self, only: Iterable[str] = ()) -> tuple[State, list[Started]]:
         """Start what does not run yet, and wait until everything answers.
@@ -72,14 +75,24 @@ class Orchestrator:
         Returns:
             The state that the parts run with, and how each start ended.
         """
+        for _ in range(_PORT_TRIES):
+            self._ousted.clear()
+            state, started = self._up(tuple(only))
+            if not self._ousted:
+                break
+        return state, started
+
+    def _up(self, only: tuple[str, ...]) -> tuple[State, list[Started]]:
         if self._supervisor.pid() is None:
             self._supervisor.end_orphans()
         running = frozenset(
             name for name, info in self._supervisor.all().items() if info.state in {"RUNNING", "STARTING", "BACKOFF"}
         )
-        state = prepare(self._home, self._user, running=running)
+        remembered = {int(port) for port in read_json(self._home.run / "ports.json").values()}
+        lost = processes.foreign(self._home.root, remembered)
+        state = prepare(self._home, self._user, running=running, lost=lost)
         parts = all_parts(state)
-        wanted = _closure(parts, tuple(only))
+        wanted = _closure(parts, only)
         if "dagster-code" in state.ports:
             dagster.write_home(self._home, state.ports["dagster-code"])
         self._supervisor.start([part for part in parts if not part.is_external])
@@ -143,6 +156,7 @@ class Orchestrator:
             except NotReadyError as error:
                 said = str(error)
             else:
+                self._refuse_if_ousted(part)
                 return
             if part.make is not None:
                 info = self._supervisor.info(part.name)
@@ -150,12 +164,20 @@ class Orchestrator:
                     raise _StoppedError("the supervisor is gone")
                 pids.add(info.pid)
                 if info.state in {"FATAL", "STOPPED"} or len(pids - {0}) >= _CRASHES:
+                    self._refuse_if_ousted(part)
                     raise _StoppedError(f"it keeps ending: {self._last_words(part.name)}")
             if time.monotonic() > deadline:
                 raise _StoppedError(f"no answer after {patience_s:.0f} s: {said}")
             self._is_cancelled.wait(pause_s)
             pause_s = min(pause_s * 1.3, _LONGEST_POLL_S)
         raise _StoppedError("interrupted")
+
+    def _refuse_if_ousted(self, part: Part) -> None:
+        """Between choosing a port and listening on it another program may come first, and then it is that one that answers."""
+        port = urlsplit(part.url or "").port if part.make is not None else None
+        if port is not None and processes.foreign(self._home.root, {port}):
+            self._ousted.add(part.name)
+            raise _StoppedError(f"another program listens on port {port}; another port is tried")
 
     def _last_words(self, name: str) -> str:
         try:

@@ -46,6 +46,21 @@ def ours(home: Path) -> dict[str, list[psutil.Process]]:
     return dict(found)
 
 
+def foreign(home: Path, ports: Iterable[int]) -> set[int]:
+    """Those of the ports on which another program listens; one whose owner may not be seen counts as ours."""
+    mine = {process.pid for found in ours(home).values() for process in found}
+    wanted = set(ports)
+    try:
+        connections = psutil.net_connections(kind="tcp")
+    except (psutil.Error, OSError):
+        return set()
+    held: dict[int, set[int | None]] = defaultdict(set)
+    for one in connections:
+        if one.status == psutil.CONN_LISTEN and one.laddr and one.laddr.port in wanted:
+            held[one.laddr.port].add(one.pid)
+    return {port for port, pids in held.items() if None not in pids and not pids & mine}
+
+
 def memory(pid: int) -> Memory | None:
     """Memory of a process and all its children; None when it is gone."""
     try:

@@ -10,6 +10,7 @@ import importlib.util
 import re
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
@@ -61,6 +62,44 @@ def command(data: Path, port: int, password: str) -> Command:
         "--set-proc-title", "no",
     )  # fmt: skip
     return Command(words, cwd=str(data))
+
+
+def _checked(path: Path, *words: str) -> tuple[bool, str]:
+    """What Redis' own checker says; the server is that checker when it is called by its name."""
+    done = subprocess.run(
+        ["redis-check-aof", *words, str(path)],
+        executable=binary(),
+        capture_output=True,
+        text=True,
+        input="y\n",
+        check=False,
+        timeout=600,
+        errors="replace",
+    )
+    lines = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+    telling = [line for line in lines if "ok_up_to" in line or "xpected" in line or "not valid" in line]
+    return done.returncode == 0, (telling or lines or ["no reason was given"])[-1][:200]
+
+
+def damaged_journals(data: Path) -> list[tuple[Path, str]]:
+    """Append-only files that Redis could not read to their end, with the reason; only while it does not run."""
+    found = []
+    for path in sorted((*data.glob("appendonly.aof"), *data.glob("appendonlydir/*.aof"))):
+        is_whole, said = _checked(path)
+        if not is_whole:
+            found.append((path, said))
+    return found
+
+
+def cut_journal(path: Path) -> str:
+    """Keep a copy, then cut an append-only file where it stops making sense; returns what was done."""
+    copy = path.with_name(f"{path.name}.damaged-{datetime.now(UTC):%Y%m%dT%H%M%S}")
+    shutil.copy2(path, copy)
+    before = path.stat().st_size
+    is_cut, said = _checked(path, "--fix")
+    if not is_cut:
+        raise unavailable(f"Redis' journal could not be cut: {said}", remedy=f"move {path} away; then only Redis is empty")
+    return f"{path.name}: cut from {before} to {path.stat().st_size} bytes; the damaged one is kept as {copy.name}"
 
 
 def url(port: int, password: str) -> str:

@@ -7,7 +7,7 @@ Does not belong here: command lines (one file per part).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, get_args
 
@@ -111,20 +111,23 @@ def _keep_listening(wishes: list[ports.Wish], remembered: Mapping[str, int], run
     }  # fmt: skip
 
 
-def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()) -> State:
+def prepare(
+    home: Home, user: Settings, *, running: frozenset[str] = frozenset(), lost: Collection[int] = ()
+) -> State:
     """Choose ports, make passwords at the first start, and publish the endpoints.
 
     Args:
         home: The state folder, already made.
         user: What a person set.
         running: Parts that run now and keep their ports.
+        lost: Ports on which another program listens now.
 
     Raises:
         NexusError: category ``conflict`` when a port that a person asked for is taken.
     """
     remembered = {name: int(port) for name, port in read_json(home.run / "ports.json").items()}
     wishes = _wishes(user)
-    kept = _keep_listening(wishes, remembered, running)
+    kept = {name: port for name, port in _keep_listening(wishes, remembered, running).items() if port not in lost}
     open_wishes = [wish for wish in wishes if wish.name not in kept]
     local = [wish for wish in open_wishes if wish.name != "api"]
     chosen = kept | ports.choose(local, _without(remembered, kept))

@@ -9,13 +9,14 @@ import asyncio
 from typing import Any
 from uuid import UUID
 
-from nexus import ids
+from nexus import ids, logs
 from nexus.settings import Settings
 from serving.content.finder import Finder
 from serving.operations.schemas import NewContent
 from serving.parts import Part
 
 START_WITHIN_S = 10.0
+_LOG = logs.get(__name__)
 
 
 class Operations:
@@ -51,7 +52,9 @@ class Operations:
             external_ids=tuple(ExternalId(issuer=one.issuer, value=one.value) for one in outside),
         )
         async with self.part.asking(START_WITHIN_S):
-            return await client.start_ingest(await self._connected(), self._settings, request)
+            operation_id = await client.start_ingest(await self._connected(), self._settings, request)
+        _LOG.info("operation_started", operation_id=operation_id)
+        return operation_id
 
     async def describe(self, operation_id: str) -> dict[str, Any]:
         """How an operation is doing."""

@@ -6,7 +6,7 @@ Does not belong here: accepting events (serving.events), rules over a history (s
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import orjson
@@ -65,15 +65,16 @@ class Viewers:
             own.update(await self._other_names(unknown))
         return own
 
-    async def _other_names(self, references: list[ids.Reference]) -> dict[ids.Reference, UUID]:
+    async def _other_names(self, references: list[ids.Reference]) -> Mapping[UUID | ids.Reference, UUID]:
         """Further external ids of viewers that are known under another one."""
         try:
             async with self._database.connection(POSTGRES_WITHIN_S) as connection:
-                return await users.resolve_users(connection, references)
+                found = await users.resolve_users(connection, references)
         except NexusError as error:
             if not is_unavailable(error):
                 raise
             return {}
+        return dict(found.items())
 
     async def _read_known(self, identifier: UUID | ids.Reference, user_id: UUID) -> Viewer:
         """A viewer of whom Redis has nothing, or says nothing: from Postgres, or else from memory."""
