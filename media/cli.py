@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from media.loading import JOB, load_source
-from nexus.settings import Settings, load
+from nexus.settings import Settings
 
 __all__ = ["JOB", "register", "stage_default"]
 
@@ -32,6 +32,7 @@ def register(app: typer.Typer) -> None:
         epilog="Examples:  bin/nexus load table history.csv --mapping mapping.toml  |  bin/nexus load table ratings.csv"
         " --issuer club --user member --item film --value stars --scale 0..10 --time at --time-format iso",
     )(table)
+    group.command("jellyfin", epilog="Example:  bin/nexus load jellyfin")(jellyfin)
     app.add_typer(group, name="load")
 
 
@@ -120,3 +121,10 @@ def table(
     }
     combined_facts = combined(facts, given, beside=None if mapping is None else mapping.parent)
     load_source(MappedTable(path, declared(combined_facts)), is_staged_only)
+
+
+def jellyfin(is_staged_only: _NoRun = False) -> None:
+    """Pull the library and what viewers did from your Jellyfin (settings: jellyfin.url, jellyfin.api_key)."""
+    from media.loading import load_jellyfin
+
+    load_jellyfin(is_staged_only)

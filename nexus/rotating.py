@@ -30,24 +30,31 @@ class RotatingLines:
             OSError: The disk is full, or the folder cannot be written.
         """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        handle = self._locked()
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX)
             size = os.fstat(handle).st_size
-            if size and size + len(lines) > self._max_bytes and self._is_current(handle):
+            if size and size + len(lines) > self._max_bytes:
                 self._path.rename(self._path.with_name(self._path.name + OLDER))
-                os.close(handle)
-                handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+                os.close(handle)  # whoever waits for it sees that it is not the current file any more
+                handle = self._locked()
             os.write(handle, lines)
         finally:
             os.close(handle)
 
-    def _is_current(self, handle: int) -> bool:
-        """Whether nobody else rotated while we waited for the lock."""
-        try:
-            return self._path.stat().st_ino == os.fstat(handle).st_ino
-        except FileNotFoundError:
-            return False
+    def _locked(self) -> int:
+        """The current file, open and locked: opened again when somebody else rotated while we waited."""
+        while True:
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX)
+                if self._path.stat().st_ino == os.fstat(handle).st_ino:
+                    return handle
+            except FileNotFoundError:
+                pass
+            except BaseException:
+                os.close(handle)
+                raise
+            os.close(handle)
 
 
 def read(path: Path) -> Iterator[bytes]:

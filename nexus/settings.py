@@ -237,6 +237,23 @@ class TelemetrySettings(Area):
     temporal_url: str | None = Field(None, description="figures of the Temporal server; written by the runtime")
 
 
+class JellyfinSettings(Area):
+    """The media server whose library and playback history are pulled."""
+
+    url: str | None = Field(
+        None, description="http://host:8096 of the server, with its base path; unset: none is pulled"
+    )
+    api_key: SecretStr | None = Field(None, description="a key of Jellyfin's dashboard (API Keys)")
+    issuer: str = Field(
+        "jellyfin", pattern="^[a-z][a-z0-9_.-]{0,31}$", description="name before the ids of its viewers and titles"
+    )
+    item_types: tuple[str, ...] = Field(
+        ("Movie", "Series", "Episode", "Video", "MusicVideo"), min_length=1, description="kinds of items that count"
+    )
+    page_size: int = Field(500, ge=20, le=5000, description="items asked for at once")
+    timeout_s: float = Field(30.0, gt=0, le=600, description="patience with one answer")
+
+
 class Settings(BaseSettings):
     """The whole tree. Build it with :func:`load`."""
 
@@ -265,6 +282,7 @@ class Settings(BaseSettings):
     telemetry: TelemetrySettings = TelemetrySettings()
     care: CareSettings = CareSettings()
     alerts: AlertSettings = AlertSettings()
+    jellyfin: JellyfinSettings = JellyfinSettings()
 
     @field_validator("home")
     @classmethod

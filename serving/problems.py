@@ -158,6 +158,14 @@ _ROUTE_DETAIL = {404: "there is nothing at this path", 405: "this path does not 
 
 async def _on_http_exception(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101 - the registration says so
+    if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's word for bytes that are no text
+        return problem(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            "the body is not JSON in UTF-8",
+            kind=str(Category.INVALID),
+            field="body",
+            remedy="send JSON, encoded as UTF-8",
+        )
     return http_problem(error, request.url.path)
 
 

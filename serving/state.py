@@ -149,6 +149,7 @@ class State:
         gc.collect()
         gc.freeze()  # titles and modules live as long as the process: going through all 280,000 objects again held up every request for 0.1 to 0.3 s
         gc.set_threshold(*GC_THRESHOLDS)
+        await self.health.watch()
 
 
 async def _guarded(name: str, work: Coroutine[Any, Any, None]) -> None:

@@ -17,12 +17,31 @@ NEWEST = 200
 WITHIN_S = 10.0
 VERSIONS_PATH = "/api/2.0/mlflow/model-versions/search"
 MODEL_PATH = "/api/2.0/mlflow/registered-models/get"
+RUN_PATH = "/api/2.0/mlflow/runs/get"
 METRICS_TAG = "metrics"
 
 
 def versions_query(name: str) -> dict[str, str | int]:
     """Parameters of the search for a model's newest versions."""
     return {"filter": f"name='{name}'", "max_results": NEWEST, "order_by": "version_number DESC"}
+
+
+def floors_of(
+    run: Mapping[str, Any], *, measured: Sequence[str], without: Sequence[str]
+) -> dict[str, dict[str, float]]:
+    """The figures of the simple methods, out of an answer of :data:`RUN_PATH`: they are logged as ``<floor>.<figure>``.
+
+    Args:
+        run: The answer.
+        measured: Names of the figures that the model has.
+        without: Candidates that are no floors: the model itself.
+    """
+    floors: dict[str, dict[str, float]] = {}
+    for metric in run.get("run", {}).get("data", {}).get("metrics", []):
+        name, dot, figure = str(metric["key"]).partition(".")
+        if dot and figure in measured and name not in without:
+            floors.setdefault(name, {})[figure] = float(metric["value"])
+    return floors
 
 
 def listed(versions: Mapping[str, Any], model: Mapping[str, Any] | None) -> list[dict[str, Any]]:

@@ -53,11 +53,13 @@ __all__ = [
     "cancel_operation",
     "connect",
     "describe_operation",
+    "ping",
     "run_promote",
     "run_rollback",
     "start_ingest",
 ]
 
+PING_TIMEOUT = timedelta(seconds=2)
 UPDATE_TIMEOUT = timedelta(seconds=10)
 PROMOTION_PATIENCE_S = 600.0
 _KINDS = ("ingest-", "promote-", "rollback-")
@@ -71,6 +73,20 @@ _STATES: dict[WorkflowExecutionStatus, OperationState] = {
     WorkflowExecutionStatus.TERMINATED: "failed",
     WorkflowExecutionStatus.TIMED_OUT: "failed",
 }
+
+
+async def ping(client: Client) -> None:
+    """Find out whether the engine answers.
+
+    Raises:
+        NexusError: ``unavailable`` when it does not.
+    """
+    try:
+        await client.service_client.check_health(timeout=PING_TIMEOUT)
+    except (RPCError, RuntimeError) as error:  # RuntimeError: a lazy connection that can't be made
+        raise unavailable(
+            "Temporal does not answer", remedy="see bin/nexus status and bin/nexus logs temporal"
+        ) from error
 
 
 async def start_ingest(client: Client, settings: Settings, request: IngestRequest) -> str:

@@ -96,7 +96,7 @@ class _One:
     def names(self) -> frozenset[str]:
         return frozenset({self._name})
 
-    def open(self, name: str) -> IO[bytes]:  # noqa: ARG002 there is one
+    def open(self, name: str) -> IO[bytes]:
         stream = self._path.open("rb")
         return io.BufferedReader(_Unpacked(stream, self.size(name))) if self._is_packed else stream
 

@@ -125,7 +125,9 @@ def detect(files: archive.Files, path: Path) -> Layout:
 
 
 def _hint(path: Path) -> str:
-    return f" (or {_DAT.ratings} and {_DAT.titles}, or {_100K.ratings} and {_100K.titles}); or bin/nexus load table {path}"
+    return (
+        f" (or {_DAT.ratings} and {_DAT.titles}, or {_100K.ratings} and {_100K.titles}); or bin/nexus load table {path}"
+    )
 
 
 def _is_latin(files: archive.Files, name: str) -> bool:

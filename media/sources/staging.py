@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any, Self
+from typing import IO, Any, Self, TypeAlias
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,7 +32,7 @@ PART_ROWS = 20 * GROUP_ROWS
 
 _STALE_S = 7 * 24 * 3600
 _LAST_LINE = "nexus.last_line"
-Batch = Mapping[str, list[Any]] | pa.Table
+Batch: TypeAlias = Mapping[str, list[Any]] | pa.Table
 
 
 class Staging(AbstractContextManager["Staging"]):

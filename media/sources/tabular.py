@@ -96,7 +96,9 @@ def opened(files: archive.Files, name: str, written: Written, wanted: Sequence[s
     if not first.strip(b"\xef\xbb\xbf \r\n"):
         raise invalid("the file is empty", field=name, value=name, remedy="name a table with rows")
     if written.columns:
-        delimiter = written.delimiter or _fitting(first, lambda found: len(found) == len(written.columns), written, name)
+        delimiter = written.delimiter or _fitting(
+            first, lambda found: len(found) == len(written.columns), written, name
+        )
         return Table(files, name, written.columns, once, _dialect(delimiter, written, written.columns))
     delimiter = written.delimiter or _fitting(first, lambda found: set(once) <= set(found), written, name)
     columns = tuple(lines.header(first, name, (), _dialect(delimiter, written)))

@@ -122,6 +122,7 @@ def _pipeline(settings: Settings, progress: Progress, home: Path | None) -> None
 
     if (Path(settings.bundle_url) / "champion.json").exists():
         Pipeline(settings.dagster.url or "", home).clear_dead()
+        _repair_model(settings, progress)
         progress.say("data and model: there already (bin/nexus pipeline run makes them anew)")
         return
     progress.say("data")
@@ -130,6 +131,19 @@ def _pipeline(settings: Settings, progress: Progress, home: Path | None) -> None
     importlib.import_module("media.cli").stage_default(settings)
     progress.is_ready("stage default data", time.monotonic() - began)
     run_job(settings, progress, JOB)
+
+
+def _repair_model(settings: Settings, progress: Progress) -> None:
+    """Fetch the champion's files again when they are not those that were published."""
+    from nexus.runtime.home import Home
+
+    doctor = importlib.import_module("training.doctor")
+    for finding in doctor.findings(Home(settings.home), settings):
+        if finding.mend is not None:
+            progress.say(finding.said)
+            began = time.monotonic()
+            progress.began("repair of the model")
+            progress.is_ready("repair of the model", time.monotonic() - began, finding.mend())
 
 
 def _attach(home: Home) -> None:

@@ -65,13 +65,19 @@ def head() -> str:
     return ScriptDirectory.from_config(config).get_current_head() or ""
 
 
+def is_known(revision: str | None) -> bool:
+    """Whether this version of the code has the revision; None, an empty database, is known."""
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    return revision is None or revision in {
+        script.revision for script in ScriptDirectory.from_config(config).walk_revisions()
+    }
+
+
 def _refuse_newer(settings: Settings) -> None:
     """A database that a later version of NEXUS has changed is not touched by this one."""
     found = current(settings)
-    config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found is not None and found not in known:
+    if not is_known(found):
         raise NexusError(
             "the database is newer than this version of NEXUS",
             category=Category.CONFLICT,

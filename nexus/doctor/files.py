@@ -8,6 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 from nexus.doctor.finding import Finding
@@ -28,11 +29,13 @@ def folder(home: Home, user: Settings) -> Iterator[Finding]:
     said = str(home.root) if home.root.exists() else f"{home.root} (not made yet)"
     yield Finding("state folder", said, None if is_writable else "set NEXUS_HOME to a folder that you may write")
     if "://" not in user.lake_url and Path(user.lake_url).exists() and not os.access(user.lake_url, os.W_OK):
-        yield Finding("lake folder", f"{user.lake_url} cannot be written", "give it to this user, or set NEXUS_LAKE__URL")
+        yield Finding(
+            "lake folder", f"{user.lake_url} cannot be written", "give it to this user, or set NEXUS_LAKE__URL"
+        )
     for name in _SECRET_FILES:
         path = home.root / name
         if path.exists() and path.stat().st_mode & 0o077:
-            yield Finding(name, "others may read its passwords", f"chmod 600 {path}", mend=lambda path=path: _close(path))  # type: ignore[misc]
+            yield Finding(name, "others may read its passwords", f"chmod 600 {path}", mend=partial(_close, path))
     for name in ("secrets.json", "run/ports.json"):
         path = home.root / name
         if path.exists() and not read_json(path):
@@ -86,5 +89,5 @@ def journal(home: Home, user: Settings) -> Iterator[Finding]:
             "redis journal",
             f"{path.name} is damaged: {damage}",
             "run bin/nexus doctor --fix: a copy is kept, and Redis goes on with what is whole before the damage",
-            mend=lambda path=path: redis.cut_journal(path),  # type: ignore[misc]
+            mend=partial(redis.cut_journal, path),
         )

@@ -67,7 +67,11 @@ def nearest(path: Path) -> Path:
 def _disks(home: Home, user: Settings) -> Iterator[Finding]:
     """Every disk that holds state, once."""
     seen: set[int] = set()
-    for name, place in (("disk", str(home.root)), ("disk of the lake", user.lake_url), ("disk of models", user.bundle_url)):
+    for name, place in (
+        ("disk", str(home.root)),
+        ("disk of the lake", user.lake_url),
+        ("disk of models", user.bundle_url),
+    ):
         if urlsplit(place).scheme:
             continue
         folder = nearest(Path(place))
@@ -86,7 +90,12 @@ def _disk(name: str, folder: Path) -> Finding:
     if usage.free < min(LEAST_DISK_BYTES, usage.total * NEARLY_FULL_SHARE):
         return Finding(name, f"nearly full: {said}", remedy)
     is_small = usage.free < LEAST_DISK_BYTES
-    return Finding(name, said, f"free some space; a training run writes up to {LEAST_DISK_BYTES / 1e9:.0f} GB" if is_small else None, is_warning=True)
+    return Finding(
+        name,
+        said,
+        f"free some space; a training run writes up to {LEAST_DISK_BYTES / 1e9:.0f} GB" if is_small else None,
+        is_warning=True,
+    )
 
 
 def listening(home: Home, user: Settings) -> Iterator[Finding]:
@@ -100,7 +109,11 @@ def listening(home: Home, user: Settings) -> Iterator[Finding]:
         taken = processes.foreign(home.root, remembered.values())
         for name, port in remembered.items():
             if port in taken:
-                yield Finding(f"port {port}", f"another program listens where {name} should", "run bin/nexus up, which chooses another port")
+                yield Finding(
+                    f"port {port}",
+                    f"another program listens where {name} should",
+                    "run bin/nexus up, which chooses another port",
+                )
         return
     for area, port_field, url_field in sorted(set(state.LISTENERS.values())):
         group = getattr(user, area)
@@ -114,7 +127,7 @@ def listening(home: Home, user: Settings) -> Iterator[Finding]:
         yield Finding(f"port {port}", f"taken by another program; {word} ({area})", remedy)
 
 
-def clock(home: Home, user: Settings, *, now: Callable[[], float] = time.time) -> Iterator[Finding]:
+def clock(_home: Home, user: Settings, *, now: Callable[[], float] = time.time) -> Iterator[Finding]:
     """Whether something was written later than now."""
     if urlsplit(user.lake_url).scheme:
         return

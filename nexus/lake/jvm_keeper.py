@@ -66,7 +66,7 @@ class JvmKeeper:
         view = f"nexus_inventory_{uuid.uuid4().hex}"
         listed.createOrReplaceTempView(view)
         try:
-            session.sql(f"VACUUM {place(uri)} USING INVENTORY (SELECT * FROM {view}) RETAIN 0 HOURS").collect()
+            session.sql(f"VACUUM {place(uri)} USING INVENTORY (SELECT * FROM {view}) RETAIN 0 HOURS").collect()  # noqa: S608 our own names
         finally:
             session.catalog.dropTempView(view)
 

@@ -98,7 +98,9 @@ def cut_journal(path: Path) -> str:
     before = path.stat().st_size
     is_cut, said = _checked(path, "--fix")
     if not is_cut:
-        raise unavailable(f"Redis' journal could not be cut: {said}", remedy=f"move {path} away; then only Redis is empty")
+        raise unavailable(
+            f"Redis' journal could not be cut: {said}", remedy=f"move {path} away; then only Redis is empty"
+        )
     return f"{path.name}: cut from {before} to {path.stat().st_size} bytes; the damaged one is kept as {copy.name}"
 
 

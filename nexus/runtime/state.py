@@ -111,9 +111,7 @@ def _keep_listening(wishes: list[ports.Wish], remembered: Mapping[str, int], run
     }  # fmt: skip
 
 
-def prepare(
-    home: Home, user: Settings, *, running: frozenset[str] = frozenset(), lost: Collection[int] = ()
-) -> State:
+def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset(), lost: Collection[int] = ()) -> State:
     """Choose ports, make passwords at the first start, and publish the endpoints.
 
     Args:

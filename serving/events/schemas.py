@@ -8,6 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from nexus import ids
 from nexus.events import EventType
 from serving.events.service import MAX_EVENTS
 
@@ -44,10 +45,12 @@ class EventIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    event_id: str = Field(min_length=1, max_length=128, description="yours; the same id counts once")
+    event_id: str = Field(
+        min_length=1, max_length=128, pattern=r"^\S+$", description="yours; the same id counts once; no blanks"
+    )
     type: EventType
-    user: str = Field(description="a UUID or issuer:value; an unknown one is a new viewer")
-    content: str = Field(description="a UUID or issuer:value of a known title")
+    user: str = Field(pattern=ids.PATTERN, description="a UUID or issuer:value; an unknown one is a new viewer")
+    content: str = Field(pattern=ids.PATTERN, description="a UUID or issuer:value of a known title")
     value: float | None = Field(None, description="rate: 0.5 to 5; view: share watched, 0 to 1; else none")
     at: datetime | None = Field(None, description="when it happened, with an offset; absent: now")
 

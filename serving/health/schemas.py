@@ -28,7 +28,7 @@ class Readiness(BaseModel):
                     "model_version": "3",
                     "titles": 9066,
                     "vectors": 9066,
-                    "parts": {"redis": "up", "postgres": "up", "temporal": "unknown", "mlflow": "unknown"},
+                    "parts": {"redis": "up", "postgres": "up", "temporal": "up", "mlflow": "up"},
                 }
             ]
         },

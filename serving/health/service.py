@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import redis.asyncio as aioredis
@@ -18,6 +19,7 @@ from serving.parts import Database, Part
 from serving.recommendations.library import Library
 
 WITHIN_S = 1.0
+EVERY_S = 30.0
 
 
 class Health:
@@ -59,6 +61,14 @@ class Health:
                 "mlflow": registry,
             },
         }
+
+    async def watch(self) -> None:
+        """Ask from time to time the parts that no request for recommendations asks."""
+        while True:
+            with suppress(NexusError):  # then the part is away, and says so
+                await self._operations.probe()
+            await self._models.probe()
+            await asyncio.sleep(EVERY_S)
 
     async def _ask_redis(self) -> None:
         try:

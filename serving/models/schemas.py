@@ -34,7 +34,9 @@ class ModelLine(BaseModel):
     metrics: dict[str, float]
     data_hash: str | None
     created_at: datetime
-    floors: dict[str, dict[str, float]] = Field(description="the same figures of the simple methods; of the served one")
+    floors: dict[str, dict[str, float]] = Field(
+        description="the same figures of the simple methods, on the same held-out titles"
+    )
     protocol: str | None
     kind: str | None
 

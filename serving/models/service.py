@@ -21,6 +21,10 @@ from training.bundle_format import Manifest
 
 WITHIN_S = 2.0
 FRESH_S = 5.0
+WITH_FLOORS = 50
+"""The newest versions are shown beside their floors."""
+NETWORK = "attention"
+"""The trained candidate: no floor, also where a floor won."""
 _LOG = logs.get(__name__)
 
 
@@ -33,7 +37,12 @@ class Models:
         self._champion = champion
         self._kept: list[dict[str, Any]] | None = None
         self._kept_at = float("-inf")
+        self._floors: dict[str, dict[str, dict[str, float]]] = {}
         self.is_up: bool | None = None
+
+    async def probe(self) -> None:
+        """Find out whether the registry answers."""
+        await self._registered()
 
     async def listed(self) -> dict[str, Any]:
         """Every registered version, newest first, and which one is served here."""
@@ -70,7 +79,23 @@ class Models:
         versions = await client.get(catalog.VERSIONS_PATH, params=catalog.versions_query(self._name))
         model = await client.get(catalog.MODEL_PATH, params={"name": self._name})
         known = None if model.status_code == httpx.codes.NOT_FOUND else model.raise_for_status().json()
-        return [found | {"floors": {}} for found in catalog.listed(versions.raise_for_status().json(), known)]
+        found = versions.raise_for_status().json()
+        runs = {str(one["version"]): one.get("run_id", "") for one in found.get("model_versions", [])}
+        models = catalog.listed(found, known)
+        for one in models[:WITH_FLOORS]:
+            one["floors"] = await self._floors_of(client, runs[one["version"]], one)
+        return [{"floors": {}} | one for one in models]
+
+    async def _floors_of(self, client: httpx.AsyncClient, run_id: str, model: dict[str, Any]) -> dict[str, Any]:
+        """What a run logged of the simple methods; a run never changes, so it is asked once."""
+        if run_id and run_id not in self._floors:
+            answer = await client.get(catalog.RUN_PATH, params={"run_id": run_id})
+            if answer.is_success:
+                without = (model["kind"] or "", NETWORK)
+                self._floors[run_id] = catalog.floors_of(
+                    answer.json(), measured=list(model["metrics"]), without=without
+                )
+        return self._floors.get(run_id, {})
 
 
 def _from_manifest(manifest: Manifest) -> dict[str, Any]:

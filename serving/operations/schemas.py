@@ -60,11 +60,15 @@ class NewContent(BaseModel):
     )
 
     external_id: Annotated[str, AfterValidator(_reference)] = Field(
-        max_length=161, description="issuer:value, as in imdb:tt0133093"
+        max_length=161,
+        description="issuer:value, as in imdb:tt0133093",
+        json_schema_extra={"pattern": ids.PATTERN},
     )
-    title: Text = Field(min_length=1, max_length=500)
+    title: Text = Field(min_length=1, max_length=500, json_schema_extra={"pattern": r"\S"})
     content_type: ContentType
-    year: Annotated[int, AfterValidator(_year)] | None = Field(None, strict=True)
+    year: Annotated[int, AfterValidator(_year), Field(json_schema_extra={"minimum": EARLIEST_YEAR})] | None = Field(
+        None, strict=True, description=f"at most {YEARS_AHEAD} years ahead"
+    )
     overview: Text | None = Field(None, max_length=10_000)
     genres: list[Annotated[Text, Field(min_length=1, max_length=100)]] = Field(default_factory=list, max_length=32)
 

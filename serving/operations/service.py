@@ -16,6 +16,7 @@ from serving.operations.schemas import NewContent
 from serving.parts import Part
 
 START_WITHIN_S = 10.0
+PROBE_WITHIN_S = 3.0
 _LOG = logs.get(__name__)
 
 
@@ -70,6 +71,13 @@ class Operations:
 
         async with self.part.asking(START_WITHIN_S + 5):
             await client.cancel_operation(await self._connected(), operation_id, "asked for through the API")
+
+    async def probe(self) -> None:
+        """Find out whether the engine answers."""
+        from workflows import client
+
+        async with self.part.asking(PROBE_WITHIN_S):
+            await client.ping(await self._connected())
 
     async def _connected(self) -> Any:
         from workflows import client

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -75,9 +75,6 @@ def pages(reference: Mapping[str, str], tmp_path_factory: pytest.TempPathFactory
 
 
 @pytest.fixture(scope="session")
-def shell_lines(pages: Mapping[Path, Page]) -> Mapping[Path, list[str]]:
-    """Command lines by page, those marked no-test too."""
-    return {
-        path: [line for fence in page.fences if fence.language == "sh" for line in commands(fence.body)]
-        for path, page in pages.items()
-    }
+def shell_blocks() -> Callable[[Page], list[tuple[Fence, list[str]]]]:
+    """The blocks of a page in order, each with its command lines (none, for a block that is no shell)."""
+    return lambda page: [(fence, commands(fence.body) if fence.language == "sh" else []) for fence in page.fences]

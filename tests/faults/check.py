@@ -11,8 +11,8 @@ from typing import Self
 
 import orjson
 
-from nexus.runtime.supervisor import Supervisor
 from nexus.runtime.home import Home
+from nexus.runtime.supervisor import Supervisor
 from tests.faults.platform import PARTS, SUPERVISOR, Platform, until
 
 

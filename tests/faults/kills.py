@@ -35,6 +35,5 @@ def _run(platform: Platform, step: PipelineStep) -> str:
     try:
         outcome = platform.run(step.assets)
     except NexusError as error:
-        assert error.remedy, error
-        return f"refused: {error.message[:160]}"
+        return f"refused: {error.message[:160]} -> {error.remedy}"
     return outcome.status if outcome.is_success else f"{outcome.status}: {(outcome.reason or '')[:160]}"

@@ -35,16 +35,16 @@ PARTS = (
 )  # fmt: skip
 PATIENCE_S = 240.0
 ENVIRONMENT = {"NEXUS_TRAINING__MAX_SECONDS": "5", "NEXUS_TRAINING__IS_AUTOMATIC": "false"}
-_PAUSE_S = 0.05
+STEP_BEGINS_S = 900.0
 
 
-def until(holds: Callable[[], bool], *, patience_s: float = PATIENCE_S) -> bool:
+def until(holds: Callable[[], bool], *, patience_s: float = PATIENCE_S, pause_s: float = 0.05) -> bool:
     """Ask until it holds."""
     deadline, pause = time.monotonic() + patience_s, threading.Event()
     while not holds():
         if time.monotonic() > deadline:
             return False
-        pause.wait(_PAUSE_S)
+        pause.wait(pause_s)
     return True
 
 
@@ -125,10 +125,13 @@ class Platform:
         parts = self.status()
         return all(parts[name]["state"] == "running" for name in PARTS)
 
+    def connect(self, database: str) -> psycopg.Connection:
+        url = urlsplit(self.endpoints()["postgres"]["url"])._replace(path=f"/{database}").geturl()
+        return psycopg.connect(url, autocommit=True, connect_timeout=5)
+
     @contextmanager
     def postgres(self, database: str) -> Iterator[psycopg.Connection]:
-        url = urlsplit(self.endpoints()["postgres"]["url"])._replace(path=f"/{database}").geturl()
-        with psycopg.connect(url, autocommit=True) as connection:
+        with self.connect(database) as connection:
             yield connection
 
     def lake(self) -> Lake:
@@ -145,6 +148,15 @@ class Platform:
     def run(self, assets: tuple[str, ...] = (), on_step: Callable[[Step], None] = lambda _: None) -> Outcome:
         """Run assets as ``bin/nexus pipeline run`` does."""
         return self.pipeline().run("pipeline", on_step, on_launch=lambda *_: None, assets=assets)
+
+    def has_event_log(self) -> bool:
+        """Whether Dagster has made its tables and every part has started."""
+        try:
+            with self.postgres("dagster") as connection:
+                row = connection.execute("select to_regclass('event_logs')").fetchone()
+        except (psycopg.Error, OSError, ValueError, KeyError):
+            return False
+        return bool(row and row[0]) and set(PARTS) <= set(self.processes())
 
     def champion(self) -> Bundle:
         """The served bundle, verified."""
@@ -165,7 +177,7 @@ class KillInStep(threading.Thread):
 
     def __init__(self, platform: Platform, step: str, part: str, *, after_s: float = 0.05) -> None:
         super().__init__(daemon=True)
-        self._platform, self._step, self._part, self._after_s = platform, step, part, after_s
+        self._platform, self._step, self.part, self._after_s = platform, step, part, after_s
         self._connection: psycopg.Connection | None = None
         self.killed_pid: int | None = None
         self.was_in_step = False
@@ -177,21 +189,23 @@ class KillInStep(threading.Thread):
 
     def run(self) -> None:
         pause = threading.Event()
-        deadline = time.monotonic() + PATIENCE_S
-        pid = self._platform.pid(self._part)
-        with self._platform.postgres("dagster") as connection:
-            while not self._count(connection, "STEP_START"):
-                if time.monotonic() > deadline:
-                    return
-                pause.wait(0.004)
-            pause.wait(self._after_s)
-            self.was_in_step = not self._count(connection, "STEP_SUCCESS")
-            os.kill(pid, signal.SIGKILL)
-            self.killed_pid = pid
+        if not until(lambda: self._has("STEP_START"), patience_s=STEP_BEGINS_S, pause_s=0.005):
+            return
+        pause.wait(self._after_s)
+        self.was_in_step = not self._has("STEP_SUCCESS")
+        until(lambda: self.part in self._platform.processes())
+        self.killed_pid = self._platform.kill(self.part)
 
-    def _count(self, connection: psycopg.Connection, kind: str) -> int:
-        row = connection.execute(
-            "select count(*) from event_logs where id > %s and step_key = %s and dagster_event_type = %s",
-            (self._newest, self._step, kind),
-        ).fetchone()
-        return row[0] if row else 0
+    def _has(self, kind: str) -> bool:
+        """Whether the step has such an event; asked again when Postgres itself was killed by somebody else."""
+        try:
+            if self._connection is None:
+                self._connection = self._platform.connect("dagster")
+            row = self._connection.execute(
+                "select count(*) from event_logs where id > %s and step_key = %s and dagster_event_type = %s",
+                (self._newest, self._step, kind),
+            ).fetchone()
+        except psycopg.Error:
+            self._connection = None
+            return False
+        return bool(row and row[0])

@@ -56,7 +56,9 @@ def ingest(platform: Platform, part: str) -> tuple[bool, str]:
             locker.execute("rollback")
     if part == SUPERVISOR:
         platform.well("up", "--no-pipeline")
-    assert until(lambda: _operation(platform, operation_id).get("state") == "completed"), _operation(platform, operation_id)
+    assert until(lambda: _operation(platform, operation_id).get("state") == "completed"), _operation(
+        platform, operation_id
+    )
     with platform.postgres("nexus") as connection:
         counts = connection.execute(
             "select (select count(*) from nexus_core.content_external_ids where issuer = 'fault' and value = %(m)s),"
@@ -85,7 +87,9 @@ def promote(platform: Platform, part: str) -> tuple[bool, str]:
     target = next((version for version in versions if version != served), served)
     asked = platform.start("models", "promote", target)
     homes = str(platform.home)
-    is_there = until(lambda: any(child.environ().get("NEXUS_HOME") == homes for child in _children()) or asked.poll() is not None)
+    is_there = until(
+        lambda: any(child.environ().get("NEXUS_HOME") == homes for child in _children()) or asked.poll() is not None
+    )
     was_in_step = is_there and asked.poll() is None
     platform.kill(part)
     said = asked.communicate(timeout=600)[0]

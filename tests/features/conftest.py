@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pydantic import SecretStr
 
 from features import store
 from media.sources import dslabs
@@ -41,20 +42,14 @@ def interactions() -> pl.DataFrame:
 
 
 @pytest.fixture
-def own_redis(settings: Settings, request: pytest.FixtureRequest) -> Iterator[Settings]:
+def own_redis(settings: Settings, request: pytest.FixtureRequest) -> Settings:
     """Settings whose Redis database nobody else has; Feast never replaces a value by an older one."""
     import redis
 
     url = settings.redis.dsn().rpartition("/")[0] + f"/{request.param}"
     with redis.Redis.from_url(url) as client:
         client.flushdb()
-    yield settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": _secret(url)})})
-
-
-def _secret(url: str) -> Any:
-    from pydantic import SecretStr
-
-    return SecretStr(url)
+    return settings.model_copy(update={"redis": settings.redis.model_copy(update={"url": SecretStr(url)})})
 
 
 @pytest.fixture

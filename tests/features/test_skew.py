@@ -125,12 +125,11 @@ def test_as_of_join__and_feasts_own_offline_store__agree(
             entity_df=asked.to_pandas(), features=[f"{VIEWER.name}:{name}" for name in VIEWER.features]
         ).to_df()
     store.release(opened)
-    ours = as_of_join(asked.rename({TIMESTAMP: "at"}), viewers, on="at", by="user_id", strictly_before=False).sort(
-        "user_id"
-    )
-    got = pl.from_pandas(theirs).sort("user_id")
+    ours = as_of_join(asked.rename({TIMESTAMP: "at"}), viewers, on="at", by="user_id", strictly_before=False)
     assert 0 < ours["viewer_interactions"].null_count() < ours.height
+    # Feast's dask store leaves out whoever has no features yet.
+    known = ours.filter(pl.col("viewer_interactions").is_not_null()).sort("user_id")
+    got = pl.from_pandas(theirs).sort("user_id")
+    assert got["user_id"].to_list() == known["user_id"].to_list()
     for name in VIEWER.features:
-        np.testing.assert_array_equal(
-            got[name].cast(pl.Float64).fill_nan(None).to_numpy(), ours[name].cast(pl.Float64).to_numpy()
-        )
+        np.testing.assert_array_equal(got[name].to_numpy(), known[name].to_numpy())

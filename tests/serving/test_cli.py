@@ -16,6 +16,7 @@ ANSWER = {
     "items": [{"title": "Casino (1995)", "score": 1.25, "reason": {"text": "Because you watched Heat (1995)"}}],
     "source": "champion",
     "model_version": "3",
+    "recommendation_id": "019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071",
 }
 
 
@@ -38,7 +39,7 @@ def test_recommend__known_viewer__prints_title_score_and_reason(app, monkeypatch
     answering(monkeypatch, 200, ANSWER)
     result = CliRunner().invoke(app, ["recommend", "movielens:1"], env={"COLUMNS": "120"})
     assert result.exit_code == 0
-    for part in ("Casino (1995)", "1.250", "Because you watched Heat (1995)", "model 3"):
+    for part in ("Casino (1995)", "1.250", "Because you watched Heat (1995)", "model 3", "nexus why 019a2b3c"):
         assert part in result.output
 
 

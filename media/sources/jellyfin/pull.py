@@ -59,7 +59,7 @@ class Puller:
 
     def __init__(self, lake: Lake, client: Client, settings: JellyfinSettings) -> None:
         self._lake, self._client, self._settings = lake, client, settings
-        self._now = datetime.now(UTC).replace(microsecond=0)
+        self._now = datetime.now(UTC)
         self._server: str | None = None
 
     def titles(self) -> Pulled:
@@ -130,8 +130,8 @@ class Puller:
                 rows |= {row["event_ref"]: row for row in shapes.events(user, item, now=self._now)}
         done.viewers += 1
         self._commit_new(done, user, list(rows.values()), known.refs)
-        newest = max((int(row["occurred_at"]) for row in rows.values() if "occurred_at" in row), default=known.cursor)
-        done.cursors[user] = _iso(max(newest, known.cursor))
+        dated = [int(row["occurred_at"]) for ref, row in rows.items() if shapes.DATED in ref]
+        done.cursors[user] = _iso(max([known.cursor, *dated]))
 
     def _commit_new(self, done: Pulled, user: str, rows: Sequence[shapes.Row], known: frozenset[str]) -> None:
         new = sorted(
@@ -165,7 +165,9 @@ class Puller:
         if not self._lake.exists(TITLES):
             return set()
         rows = self._lake.scan(TITLES).filter(pl.col("issuer") == self._settings.issuer)
-        newest = rows.sort("staged_at", "line_number").group_by(pl.coalesce("content_ref", "raw_text").alias("of")).last()
+        newest = (
+            rows.sort("staged_at", "line_number").group_by(pl.coalesce("content_ref", "raw_text").alias("of")).last()
+        )
         return {shapes.digest(text) for text in newest.select("raw_text").collect()["raw_text"]}
 
     def _known(self, user: str) -> _Known:
@@ -174,8 +176,14 @@ class Puller:
         is_mine = (pl.col("issuer") == self._settings.issuer) & (
             (pl.col("user_ref") == user) if user else pl.col("user_ref").is_null()
         )
-        rows = self._lake.scan(INTERACTIONS).filter(is_mine).select("event_ref", "interaction_type", "occurred_at").collect()
-        plays = rows.filter(pl.col("interaction_type") == "view")["occurred_at"].cast(pl.Int64).max()
+        rows = (
+            self._lake.scan(INTERACTIONS)
+            .filter(is_mine)
+            .select("event_ref", "occurred_at")
+            .collect()
+        )
+        dated = rows.filter(pl.col("event_ref").str.contains(shapes.DATED, literal=True))
+        plays = dated["occurred_at"].cast(pl.Int64).max()
         return _Known(frozenset(rows["event_ref"]), int(plays or 0))  # type: ignore[arg-type]
 
     def _server_id(self) -> str:
@@ -222,20 +230,24 @@ class _Known:
     cursor: int
 
     def is_enough(self, user: str, now: datetime) -> IsEnough:
-        """Whether a page of plays, newest first, holds nothing new and lies behind the cursor."""
+        """Whether a page of plays, newest first, holds nothing new and ends behind the cursor."""
         border = min(self.cursor, int(now.timestamp() * 1_000_000)) - int(OVERLAP.total_seconds() * 1_000_000)
 
         def is_enough(page: Iterable[object]) -> bool:
             rows = [row for item in page for row in shapes.events(user, item, now=now)]
             is_known = all(row["event_ref"] in self.refs for row in rows)
-            times = [int(row["occurred_at"]) for row in rows if row.get("interaction_type") == "view"]
-            return is_known and bool(times) and max(times) < border
+            times = [int(row["occurred_at"]) for row in rows if shapes.DATED in row["event_ref"]]
+            return is_known and bool(times) and min(times) < border
 
         return is_enough
 
 
 def pull(
-    lake: Lake, settings: JellyfinSettings, *, tables: Sequence[str] = (TITLES, INTERACTIONS), client: Client | None = None
+    lake: Lake,
+    settings: JellyfinSettings,
+    *,
+    tables: Sequence[str] = (TITLES, INTERACTIONS),
+    client: Client | None = None,
 ) -> dict[str, Pulled]:
     """Pull the titles, the interactions, or both.
 

@@ -38,10 +38,12 @@ _TITLE_FIELDS = (
     "ParentIndexNumber",
     "IndexNumber",
 )
+DATED = ":view:"
+"""In the id of an event whose time Jellyfin knows."""
 Row = dict[str, Any]
 
 
-class _Odd(Exception):
+class _OddError(Exception):
     """A field that is missing or of another type."""
 
     def __init__(self, field: str, problem: str) -> None:
@@ -71,10 +73,10 @@ def title(item: object) -> Row:
     row: Row = {"raw_text": as_text(kept)}
     try:
         fields = _object(item, "item")
-        providers = {name.lower(): value for name, value in _object(fields.get("ProviderIds") or {}, "ProviderIds").items()}
-        genres = fields.get("Genres") or []
-        if not isinstance(genres, list):
-            raise _Odd("Genres", "is no list")
+        providers = {
+            name.lower(): value for name, value in _object(fields.get("ProviderIds") or {}, "ProviderIds").items()
+        }
+        genres = _list(fields.get("Genres"), "Genres")
         kind = fields.get("Type")
         return row | {
             "content_ref": _identifier(fields),
@@ -87,7 +89,7 @@ def title(item: object) -> Row:
             "tmdb_ref": _text(providers.get("tmdb")),
             "tvdb_ref": _text(providers.get("tvdb")),
         }
-    except _Odd as odd:
+    except _OddError as odd:
         return row | {"problem_field": odd.field, "problem": odd.problem}
 
 
@@ -121,17 +123,22 @@ def events(user: str, item: object, *, now: datetime) -> Iterator[Row]:
         played = _flag(said, "Played")
         at = _moment(said.get("LastPlayedDate"))
         row |= {"content_ref": ref}
-        if played or at is not None or _number(said, "PlaybackPositionTicks") or _number(said, "PlayCount"):
+        position, count = _number(said, "PlaybackPositionTicks"), _number(said, "PlayCount")
+        if played or at is not None or position or count:
             share = 100.0 if played else said.get("PlayedPercentage")
-            when = "" if at is None else f":{at}"
+            name = ":view" if at is None else f"{DATED}{at}"
             value = None if share is None else _text(share)
-            yield row | {"interaction_type": "view", "value": value, "event_ref": f"{user}:{ref}:view{when}"} | _at(at, now)
+            yield (
+                row
+                | {"interaction_type": "view", "value": value, "event_ref": f"{user}:{ref}{name}"}
+                | _at(at, now)
+            )
         likes = said.get("Likes")
         if _flag(said, "IsFavorite") or likes is True:
             yield row | {"interaction_type": "like", "event_ref": f"{user}:{ref}:like"} | _at(at, now)
         elif likes is False:
             yield row | {"interaction_type": "dislike", "event_ref": f"{user}:{ref}:dislike"} | _at(at, now)
-    except _Odd as odd:
+    except _OddError as odd:
         yield row | {"problem_field": odd.field, "problem": odd.problem, "event_ref": f"problem:{digest(text)}"}
 
 
@@ -159,27 +166,33 @@ def _at(at: int | None, now: datetime) -> Row:
 def _identifier(fields: Mapping[str, Any]) -> str:
     found = fields.get("Id")
     if not isinstance(found, str) or not found.strip():
-        raise _Odd("Id", "is missing" if found is None else "is no id")
+        raise _OddError("Id", "is missing" if found is None else "is no id")
     return found
 
 
 def _object(value: object, name: str) -> dict[str, Any]:
     if not isinstance(value, dict):
-        raise _Odd(name, "is missing" if value is None else "is no object")
+        raise _OddError(name, "is missing" if value is None else "is no object")
     return value
+
+
+def _list(value: object, name: str) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise _OddError(name, "is no list")
+    return value or []
 
 
 def _flag(fields: Mapping[str, Any], name: str) -> bool:
     found = fields.get(name)
     if found is not None and not isinstance(found, bool):
-        raise _Odd(name, "is neither true nor false")
+        raise _OddError(name, "is neither true nor false")
     return bool(found)
 
 
 def _number(fields: Mapping[str, Any], name: str) -> float:
     found = fields.get(name)
     if found is not None and (isinstance(found, bool) or not isinstance(found, int | float)):
-        raise _Odd(name, "is no number")
+        raise _OddError(name, "is no number")
     return found or 0
 
 
@@ -193,7 +206,7 @@ def _moment(value: object) -> int | None:
     except ValueError:
         at = None
     if at is None:
-        raise _Odd("LastPlayedDate", "is no time")
+        raise _OddError("LastPlayedDate", "is no time")
     # The year 1 is how Jellyfin's platform writes "never".
     return None if at.year <= 1 else (at - _EPOCH) // _MICROSECOND
 

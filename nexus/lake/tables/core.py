@@ -113,7 +113,10 @@ TABLES = (
         schema=pa.schema(
             [
                 text("row_key", "source:load:file:line; the same line has the same key"),
-                text("source", "where it came from: movielens, table, jellyfin or nexus, and .ratings, .interactions, .events or .titles"),
+                text(
+                    "source",
+                    "where it came from: movielens, table, jellyfin or nexus, and .ratings, .interactions, .events or .titles",
+                ),
                 text("load_id", "the load, or the stream"),
                 whole("line_number", "line in the file; for streams the part of the entry id after the dash"),
                 text("field", "the field at fault"),

@@ -7,7 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from nexus.lake.transforms.columns import WHOLE, first_problem, internal_id, movielens_issuer, parsed, problem, whole_text
+from nexus.lake.transforms.columns import (
+    WHOLE,
+    first_problem,
+    internal_id,
+    movielens_issuer,
+    parsed,
+    problem,
+    whole_text,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
@@ -64,7 +72,9 @@ def judged_movielens(raw: DataFrame) -> DataFrame:
     typed = typed.withColumn("shape", shape)
     good = F.col("shape").isNull()
     in_load = Window.partitionBy("issuer", "movie", "load_id", good).orderBy("line_number")
-    over_loads = Window.partitionBy("issuer", "movie", good).orderBy(F.col("staged_at").desc(), "load_id", "line_number")
+    over_loads = Window.partitionBy("issuer", "movie", good).orderBy(
+        F.col("staged_at").desc(), "load_id", "line_number"
+    )
     ranked = typed.withColumns({"nth": F.row_number().over(in_load), "rank": F.row_number().over(over_loads)})
     duplicate = F.when(good & (F.col("nth") > 1), problem("movieId", F.col("content_ref"), "occurs twice"))
     return ranked.withColumns(

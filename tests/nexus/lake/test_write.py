@@ -2,61 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 
-import pyarrow as pa
 import pytest
 
 from nexus.errors import Category, NexusError
-from nexus.lake.catalogue import declared
-from nexus.lake.writer import WriteResult
 from nexus.lake.lake import Lake
+from tests.nexus.lake.rows import EVENTS, VIEWERS, at_once, events, names, viewers
 
 pytestmark = pytest.mark.integration
-
-VIEWERS, EVENTS = "marts_nexus__viewer_stats", "core_nexus__events"
-NOW = datetime(2026, 1, 2, 3, 4, 5, 678901, tzinfo=UTC)
-
-
-def viewers(*names: str, interactions: int = 1) -> pa.Table:
-    rows = [
-        {"user_id": name, "interactions": interactions, "mean_value": None, "first_at": NOW, "last_at": NOW}
-        for name in names
-    ]
-    return pa.Table.from_pylist(rows, schema=declared(VIEWERS).schema)
-
-
-def events(day: date, *names: str) -> pa.Table:
-    at = datetime(day.year, day.month, day.day, tzinfo=UTC)
-    rows = [
-        {"event_id": name, "event_type": "like", "user_id": "u", "user_ref": "u", "content_id": "c", "value": None,
-         "occurred_at": at, "received_at": at, "stream_id": "1-1", "day": day}
-        for name in names
-    ]  # fmt: skip
-    return pa.Table.from_pylist(rows, schema=declared(EVENTS).schema)
-
-
-def at_once(count: int, work: Callable[[int], WriteResult]) -> list[WriteResult]:
-    """Run the same work in threads that start together."""
-    barrier, results = threading.Barrier(count), []
-
-    def go(number: int) -> None:
-        barrier.wait()
-        results.append(work(number))
-
-    threads = [threading.Thread(target=go, args=(number,)) for number in range(count)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(results) == count
-    return results
-
-
-def names(lake: Lake, version: int | None = None) -> list[str]:
-    return sorted(lake.read(VIEWERS, version=version).column("user_id").to_pylist())
 
 
 def test_append__the_same_key_by_four_writers_at_once__is_written_once(lake: Lake) -> None:
