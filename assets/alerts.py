@@ -15,7 +15,7 @@ from assets.resources import PlatformResource
 from nexus.alerts import report
 from nexus.db.alerts import Fault, Kind
 
-_EVERY_S, _FRESHNESS_EVERY_S = 30, 60
+_EVERY_S = 60
 _RETRY_TAG = "dagster/will_retry"
 _ANONYMOUS = "__ASSET_JOB"
 """Dagster's name for a run of chosen assets."""
@@ -58,7 +58,7 @@ def look_at_finished_run(context: dg.RunStatusSensorContext, platform: PlatformR
 
 @dg.sensor(
     name="watch_freshness",
-    minimum_interval_seconds=_FRESHNESS_EVERY_S,
+    minimum_interval_seconds=_EVERY_S,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Raises an alert for each asset that is older than its freshness policy allows; repeats what a webhook did not take.",
 )

@@ -109,7 +109,7 @@ def _new_data(status: dg.DefaultSensorStatus) -> dg.SensorDefinition:
     @dg.sensor(
         name="new_data",
         job_name=PIPELINE,
-        minimum_interval_seconds=30,
+        minimum_interval_seconds=60,
         default_status=status,
         description="Makes everything anew and trains when a load waits in the inbox or enough events are new.",
     )

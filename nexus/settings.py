@@ -8,13 +8,10 @@ Does not belong here: anything that opens a connection.
 
 from __future__ import annotations
 
-import contextlib
-import copy
 import json
 import os
-import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from pydantic import (
@@ -23,23 +20,19 @@ from pydantic import (
     Field,
     SecretStr,
     StringConstraints,
-    ValidationError,
-    create_model,
     field_validator,
     model_validator,
 )
-from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
-    EnvSettingsSource,
     InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
     TomlConfigSettingsSource,
 )
 
-from nexus import settings_rules
 from nexus.errors import Category, NexusError
+from nexus.settings_reading import Environment, build
 
 ROOT = Path(__file__).resolve().parent.parent
 Role = Literal["api", "worker", "pipeline", "reader"]
@@ -325,7 +318,7 @@ class Settings(BaseSettings):
         home = Path(os.environ.get("NEXUS_HOME") or ROOT / ".nexus").expanduser()
         return (
             init_settings,
-            _Environment(settings_cls),
+            Environment(settings_cls),
             TomlConfigSettingsSource(settings_cls, home / "settings.toml"),
             InitSettingsSource(settings_cls, _endpoints(home)),
         )
@@ -347,16 +340,6 @@ def _endpoints(home: Path) -> dict[str, Any]:
     }
 
 
-class _Environment(EnvSettingsSource):
-    """The environment; a value that should be JSON and is not stays text, so that it is named with the other wrong ones."""
-
-    def decode_complex_value(self, field_name: str, field: FieldInfo, value: Any) -> Any:
-        try:
-            return super().decode_complex_value(field_name, field, value)
-        except ValueError:
-            return value
-
-
 def not_started(part: str, setting: str = "url") -> NexusError:
     """The error for a part that has neither a URL nor an embedded process."""
     return NexusError(
@@ -374,90 +357,3 @@ def load(**overrides: Any) -> Settings:
         NexusError: category ``invalid``; ``evidence["problems"]`` lists field, reason and value of each.
     """
     return build(Settings, **overrides)
-
-
-def build(kind: type[Settings], **overrides: Any) -> Settings:
-    """The settings as this class reads them, checked whole: types, names, and whether they go together.
-
-    Raises:
-        NexusError: As :func:`load`.
-    """
-    problems = settings_rules.unknown_variables(os.environ, kind)
-    try:
-        built: Any = kind(**overrides)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise NexusError(
-            f"settings.toml in the state folder cannot be read: {error}",
-            field="settings.toml",
-            remedy="mend the line that the message names, or move the file away",
-        ) from None
-    except ValidationError as error:
-        problems = [*_explained(error, kind), *problems]
-        built = _what_is_right(kind, error, overrides)
-    if built is not None:
-        problems += settings_rules.contradictions(built)
-    if problems:
-        raise wrong(problems)
-    return cast("Settings", built)
-
-
-def wrong(problems: list[settings_rules.Problem]) -> NexusError:
-    """The one error for all of them."""
-    listed = "; ".join(
-        f"{p['field']}: {p['reason']}" + (f" (got {p['value']})" if p["value"] else "") for p in problems
-    )
-    return NexusError(
-        f"wrong settings: {listed}",
-        field=problems[0]["field"],
-        remedy="mend them in the environment (NEXUS_<AREA>__<NAME>) or in settings.toml in the state folder",
-        problems=problems,
-    )
-
-
-def _explained(error: ValidationError, kind: type[Settings]) -> list[settings_rules.Problem]:
-    """Each wrong value by its name; an unknown name with the one that was probably meant."""
-    known = list(settings_rules.leaves(kind))
-    found = []
-    for item in error.errors(include_url=False, include_context=False):
-        field = ".".join(map(str, item["loc"])) or "settings"
-        reason = item["msg"].removeprefix("Value error, ")
-        if item["type"] == "extra_forbidden":
-            meant = settings_rules.near(field, known)
-            reason = "no such setting" + (f"; did you mean {meant}?" if meant else "")
-        found.append({"field": field, "reason": reason, "value": settings_rules.shown(field, item.get("input"))})
-    return found
-
-
-def _what_is_right(kind: type[Settings], error: ValidationError, overrides: dict[str, Any]) -> Any:
-    """The tree without its wrong values, so that contradictions among the others are named too; None: there is none."""
-    given: dict[str, Any] = {}
-
-    class Seen(kind):  # type: ignore[misc, valid-type]
-        @model_validator(mode="before")
-        @classmethod
-        def _see(cls, data: dict[str, Any]) -> dict[str, Any]:
-            given.update(copy.deepcopy(data))
-            return data
-
-    with contextlib.suppress(ValidationError):
-        Seen(**overrides)
-    for item in error.errors(include_url=False, include_context=False):
-        _drop(given, item["loc"])
-    fields: dict[str, Any] = {name: (field.annotation, field) for name, field in kind.model_fields.items()}
-    tree = create_model("Tree", **fields)
-    try:
-        return tree(**given)
-    except ValidationError:
-        return None
-
-
-def _drop(given: dict[str, Any], path: tuple[int | str, ...]) -> None:
-    """Leave out the value that a path leads to, or the nearest one above it."""
-    here: Any = given
-    for key in path:
-        below = here.get(key) if isinstance(here, dict) else None
-        if not isinstance(below, dict) or key == path[-1]:
-            if isinstance(here, dict):
-                here.pop(key, None)
-            return
-        here = below

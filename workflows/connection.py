@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from functools import cache
 
 from temporalio.client import Client
 from temporalio.contrib.opentelemetry import TracingInterceptor
 from temporalio.contrib.pydantic import pydantic_data_converter
-from temporalio.runtime import Runtime
+from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from nexus import telemetry
@@ -26,6 +27,12 @@ RPC_TIMEOUT = timedelta(seconds=5)
 _AWAY = frozenset({RPCStatusCode.UNAVAILABLE, RPCStatusCode.DEADLINE_EXCEEDED, RPCStatusCode.CANCELLED})
 
 
+@cache
+def _quiet() -> Runtime:
+    """The engine's own client writes coloured warnings to standard error, between a person's lines and in JSON logs."""
+    return Runtime(telemetry=TelemetryConfig(logging=LoggingConfig(TelemetryFilter("ERROR", "ERROR"))))
+
+
 async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | None = None) -> Client:
     """A client of the configured server; it reconnects by itself and may be shared by a whole process.
 
@@ -34,7 +41,7 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
     Args:
         settings: Names address and namespace.
         lazy: Connect at the first call, so that a process can start before the engine does.
-        runtime: Where the engine's own figures go; None: nowhere.
+        runtime: Where the engine's own figures and warnings go; None: nowhere.
 
     Raises:
         NexusError: category ``unavailable`` when the server has no address or does not answer.
@@ -50,7 +57,7 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
             interceptors=[TracingInterceptor(telemetry.tracer())],
             lazy=lazy,
             connect_timeout=RPC_TIMEOUT,
-            runtime=runtime,
+            runtime=runtime or _quiet(),
         )
     except (RuntimeError, RPCError) as error:
         raise _away(error) from error

@@ -14,7 +14,7 @@ from nexus.settings import Settings
 
 WITHIN_S = 2
 _STATE = """
-select (select count(*) from pg_stat_activity where backend_type = 'client backend'),
+select (select coalesce(sum(numbackends), 0) from pg_stat_database),
        current_setting('max_connections')::int,
        (select coalesce(sum(deadlocks), 0) from pg_stat_database)
 """

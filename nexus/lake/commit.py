@@ -17,6 +17,7 @@ from deltalake.exceptions import CommitFailedError, DeltaError, SchemaMismatchEr
 
 from nexus import logs
 from nexus.lake.stored import (
+    CONSTRAINT,
     check_position,
     check_stored,
     differing,
@@ -60,12 +61,11 @@ def commit(table: Table, uri: str, rows: Rows, how: Write) -> WriteResult:
     """
     for attempt in range(_TRIES):
         try:
-            snapshot = open_or_create(table, uri)
+            snapshot = open_or_create(table, uri, how)
             if is_applied(snapshot, how):
                 return WriteResult(table.name, snapshot.version(), 0, is_skipped=True)
             if how.key is not None and how.follows is not None:
                 check_position(table, snapshot, how.key, how.follows)
-            check_stored(table, snapshot, how.mode)
             _WRITERS[how.mode](table, snapshot, rows.data(), how)
             return WriteResult(table.name, snapshot.version(), rows.count)
         except CommitFailedError as error:
@@ -82,8 +82,12 @@ def commit(table: Table, uri: str, rows: Rows, how: Write) -> WriteResult:
     raise gave_up(table, _TRIES)
 
 
-def open_or_create(table: Table, uri: str) -> DeltaTable:
-    """A fresh snapshot; the table exists and carries its constraints afterwards."""
+def open_or_create(table: Table, uri: str, how: Write) -> DeltaTable:
+    """A fresh snapshot; the table exists, has the declared columns, and carries its constraints afterwards.
+
+    Raises:
+        NexusError: category ``conflict`` when it has other columns and is not overwritten as a whole.
+    """
     snapshot = snapshot_of(uri) or DeltaTable.create(
         uri,
         schema=table.schema,
@@ -94,6 +98,9 @@ def open_or_create(table: Table, uri: str) -> DeltaTable:
         configuration=dict(PROPERTIES),
         description=table.description,
     )
+    check_stored(table, snapshot, how.mode)
+    if differing(table, snapshot) and not is_applied(snapshot, how):
+        _reshape(table, snapshot)
     # Two writers may create at once; whoever comes second finds constraints and properties, or adds them.
     constraints, properties = missing(table, snapshot)
     if constraints:
@@ -101,6 +108,18 @@ def open_or_create(table: Table, uri: str) -> DeltaTable:
     if properties:
         snapshot.alter.set_table_properties(properties)
     return DeltaTable(uri) if constraints or properties else snapshot
+
+
+def _reshape(table: Table, snapshot: DeltaTable) -> None:
+    """The declared columns instead of the stored ones, before the whole table is overwritten.
+
+    A commit of its own: constraints can only be added to columns that are there. Older versions stay readable.
+    """
+    for name in snapshot.metadata().configuration:
+        if name.startswith(CONSTRAINT):
+            snapshot.alter.drop_constraint(name.removeprefix(CONSTRAINT))
+    empty, once = table.schema.empty_table(), CommitProperties(max_commit_retries=0)
+    write_deltalake(snapshot, empty, mode="overwrite", schema_mode="overwrite", commit_properties=once)
 
 
 def _properties(how: Write) -> CommitProperties:
@@ -115,16 +134,8 @@ def _append(_: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
     write_deltalake(snapshot, data, mode="append", commit_properties=_properties(how))
 
 
-def _overwrite(table: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
-    same = [field.name for field in pa.schema(snapshot.schema().to_arrow())] == table.schema.names
-    is_same = same and not differing(table, snapshot)
-    write_deltalake(
-        snapshot,
-        data,
-        mode="overwrite",
-        commit_properties=_properties(how),
-        schema_mode=None if is_same else "overwrite",
-    )
+def _overwrite(_: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:
+    write_deltalake(snapshot, data, mode="overwrite", commit_properties=_properties(how))
 
 
 def _replace(_: Table, snapshot: DeltaTable, data: Data, how: Write) -> None:

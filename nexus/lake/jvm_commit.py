@@ -18,7 +18,17 @@ import pyarrow as pa
 
 from nexus import logs
 from nexus.errors import Category, NexusError, unavailable
-from nexus.lake.stored import check_stored, differing, gave_up, history, is_applied, missing, refused, snapshot_of
+from nexus.lake.stored import (
+    CONSTRAINT,
+    check_stored,
+    differing,
+    gave_up,
+    history,
+    is_applied,
+    missing,
+    refused,
+    snapshot_of,
+)
 from nexus.lake.table import PROPERTIES, Table
 from nexus.lake.writer import Write, WriteResult
 
@@ -65,12 +75,9 @@ def commit(table: Table, uri: str, rows: DataFrame, count: int, how: Write) -> W
 
     for attempt in range(_TRIES):
         try:
-            snapshot = _open_or_create(table, uri, rows.sparkSession)
+            snapshot = _open_or_create(table, uri, rows.sparkSession, how)
             if is_applied(snapshot, how):
                 return WriteResult(table.name, snapshot.version(), 0, is_skipped=True)
-            check_stored(table, snapshot, how.mode)
-            if differing(table, snapshot):
-                snapshot = _reshape(table, uri, rows.sparkSession)
             mark = uuid.uuid4().hex
             _write(table, uri, rows, how, json.dumps({**(how.facts or {}), MARK: mark}))
             return _result(table, uri, snapshot.version(), mark, count)
@@ -89,12 +96,15 @@ def place(uri: str) -> str:
     return "delta.`" + path.replace("`", "``") + "`"
 
 
-def _open_or_create(table: Table, uri: str, session: SparkSession) -> DeltaTable:
-    """A fresh snapshot; the table exists and carries its constraints afterwards."""
+def _open_or_create(table: Table, uri: str, session: SparkSession, how: Write) -> DeltaTable:
+    """A fresh snapshot; the table exists, has the declared columns, and carries its constraints afterwards."""
     snapshot = snapshot_of(uri)
     if snapshot is None:
         session.sql(_creation(table, uri, "CREATE TABLE IF NOT EXISTS")).collect()
         snapshot = _there(uri)
+    check_stored(table, snapshot, how.mode)
+    if differing(table, snapshot) and not is_applied(snapshot, how):
+        return _reshape(table, uri, session)
     constraints, properties = missing(table, snapshot)
     for name, sql in constraints.items():
         session.sql(f"ALTER TABLE {place(uri)} ADD CONSTRAINT {name} CHECK ({sql})").collect()
@@ -120,7 +130,7 @@ def _creation(table: Table, uri: str, verb: str) -> str:
         f"`{column.name}` {_sql_type(column.type)}{'' if column.nullable else ' NOT NULL'}" for column in table.schema
     )
     partitions = f" PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
-    checks = {f"delta.constraints.{name}": sql for name, sql in table.constraints.items()}
+    checks = {f"{CONSTRAINT}{name}": sql for name, sql in table.constraints.items()}
     properties = ", ".join(f"{_quoted(name)} = {_quoted(text)}" for name, text in {**PROPERTIES, **checks}.items())
     described = f"COMMENT {_quoted(table.description)} TBLPROPERTIES ({properties})"
     return f"{verb} {place(uri)} ({columns}) USING DELTA{partitions} {described}"

@@ -18,6 +18,7 @@ from nexus.lake.guard import plain
 from nexus.lake.table import PROPERTIES, Table
 from nexus.lake.writer import Key, Mode, Write
 
+CONSTRAINT = "delta.constraints."
 Entry = dict[str, Any]
 
 
@@ -107,7 +108,7 @@ def check_stored(table: Table, snapshot: DeltaTable, mode: Mode) -> None:
 def missing(table: Table, snapshot: DeltaTable) -> tuple[dict[str, str], dict[str, str]]:
     """Constraints and properties that the stored table lacks, as it was made by another hand or an older release."""
     present = snapshot.metadata().configuration
-    constraints = {n: sql for n, sql in table.constraints.items() if f"delta.constraints.{n}" not in present}
+    constraints = {n: sql for n, sql in table.constraints.items() if f"{CONSTRAINT}{n}" not in present}
     return constraints, {name: text for name, text in PROPERTIES.items() if present.get(name) != text}
 
 

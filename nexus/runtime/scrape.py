@@ -31,7 +31,8 @@ def targets(settings: Settings) -> dict[str, str]:
 def write(home: Home, settings: Settings) -> None:
     """Write the folder anew; nothing in it is a secret."""
     folder = home.run / "prometheus"
-    (folder / "targets").mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / "targets", ignore_errors=True)  # a part that is gone is no target any more
+    (folder / "targets").mkdir(parents=True)
     for job, url in targets(settings).items():
         parts = urlsplit(url)
         labels = {"__metrics_path__": parts.path, "__scheme__": parts.scheme, "instance": job}

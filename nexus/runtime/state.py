@@ -16,7 +16,8 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from nexus.runtime import ports, postgres, redis, scrape
 from nexus.runtime.home import Home, read_json, write_json
-from nexus.settings import Role, Settings, build, load
+from nexus.settings import Role, Settings, load
+from nexus.settings_reading import build
 
 ENDPOINTS = "endpoints.json"
 # listener -> (area, setting of its port, setting of its URL)

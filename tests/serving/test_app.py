@@ -323,6 +323,7 @@ async def test_openapi__every_route__has_an_example_and_its_problems(world, serv
         ready = await client.get("/health/ready")
     assert ready.status_code == 200
     assert ready.json()["recommends_by"] == "champion"
+    assert set(ready.json()["parts"]) == {"redis", "postgres", "temporal", "mlflow"}
     for path, verbs in schema["paths"].items():
         for verb, operation in verbs.items():
             for status, answer in operation["responses"].items():
@@ -343,3 +344,15 @@ async def test_postgres_away_at_start__catalogue_from_disk__recommends(world, se
     assert answer["source"] == "champion"
     assert unknown["source"] == "popular"
     assert (Path(world.settings.bundle_url) / "catalogue.json").exists()
+
+
+async def test_ready__nobody_asked_anything_yet__knows_every_part(world, serve, monkeypatch) -> None:
+    monkeypatch.setattr("serving.state.feature_reader", lambda _: None)
+    async with serve(world.settings) as client:
+        async with asyncio.timeout(20):
+            while True:
+                parts = (await client.get("/health/ready")).json()["parts"]
+                if "unknown" not in parts.values():
+                    break
+                await asyncio.sleep(0.05)
+    assert parts == {"redis": "up", "postgres": "up", "temporal": "up", "mlflow": "away"}

@@ -67,10 +67,16 @@ async def _ended(client: Client, operation_id: str) -> str:
 
 @pytest.mark.usefixtures("library")
 async def test_post_content__whole_way__is_one_trace(
-    client: Client, platform: Settings, start_worker: StartWorker, streams: redis.asyncio.Redis, traced: Path
+    client: Client,
+    platform: Settings,
+    start_worker: StartWorker,
+    streams: redis.asyncio.Redis,
+    traced: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     from serving.app import create_app
 
+    monkeypatch.setattr("serving.state.feature_reader", lambda _settings: None)  # 10 s of imports that nobody asks for
     new = {"external_id": "wftest:traced", "title": "Robot Orbit", "content_type": "movie", "genres": ["Sci-Fi"]}
     app = create_app(platform)
     with logs.to_file(traced / "worker.log", part="worker"):

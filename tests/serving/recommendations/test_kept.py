@@ -145,47 +145,52 @@ steps = st.lists(
 )
 
 
+class Truth:
+    """Two processes over one Redis, and what viewers really saw."""
+
+    def __init__(self) -> None:
+        self.redis = FakeRedis()
+        self.shelves = [Shelf(self.redis), Shelf(self.redis)]
+        self.seen: dict[UUID, set[str]] = {user: set() for user in VIEWERS}
+        self.count = 0
+
+    def see(self, user: UUID, title: str) -> None:
+        self.count += 1
+        self.seen[user].add(title)
+        if restored_key(user) in self.redis.values:  # as the accept script: a history that is not complete stays so
+            self.redis.values[restored_key(user)] = b"e%d" % self.count
+
+    async def ask(self, user: UUID, shelf: Shelf, *, meanwhile: str | None) -> None:
+        """Give a kept answer, or make one; ``meanwhile`` is seen between reading the viewer and keeping the answer."""
+        before = set(self.seen[user])
+        found = await shelf.kept.find(key(user))
+        if found is not None:
+            assert not before & set(found.body.decode().split())
+            return
+        self.count += 1
+        version = self.redis.values.setdefault(restored_key(user), b"r%d" % self.count)
+        body = " ".join(one for one in TITLES if one not in self.seen[user]).encode()
+        if meanwhile is not None:
+            self.see(user, meanwhile)
+        shelf.put(user, body, version)
+
+    async def step(self, what: str, user: UUID, title: str, shelf: Shelf) -> None:
+        if what == "see":
+            self.see(user, title)
+        elif what == "swap":
+            shelf.library = SimpleNamespace(token=object())
+        elif what == "empty":
+            self.redis.values.clear()
+        else:
+            await self.ask(user, shelf, meanwhile=title if what == "slow" else None)
+
+
 @given(steps)
 @settings(max_examples=150)
 def test_kept__any_order_of_events_in_two_processes__never_shows_what_was_seen_before_the_request(order) -> None:
-    """Two processes over one Redis; ``slow``: a viewer does something between the reading and the keeping of an answer."""
-
     async def run() -> None:
-        redis = FakeRedis()
-        shelves = [Shelf(redis), Shelf(redis)]
-        seen: dict[UUID, set[str]] = {user: set() for user in VIEWERS}
-        count = 0
-
-        def see(user: UUID, title: str) -> None:
-            nonlocal count
-            count += 1
-            seen[user].add(title)
-            if restored_key(user) in redis.values:  # as the accept script: a history that is not complete stays so
-                redis.values[restored_key(user)] = b"e%d" % count
-
-        def restore(user: UUID) -> bytes:
-            nonlocal count
-            count += 1
-            return redis.values.setdefault(restored_key(user), b"r%d" % count)
-
+        truth = Truth()
         for what, who, which, where in order:
-            user, title, shelf = VIEWERS[who], TITLES[which], shelves[where]
-            if what == "see":
-                see(user, title)
-            elif what == "swap":
-                shelf.library = SimpleNamespace(token=object())
-            elif what == "empty":
-                redis.values.clear()
-            else:
-                before = set(seen[user])
-                found = await shelf.kept.find(key(user))
-                if found is not None:
-                    assert not before & set(found.body.decode().split())
-                    continue
-                version = restore(user)
-                body = " ".join(one for one in TITLES if one not in seen[user]).encode()
-                if what == "slow":
-                    see(user, title)
-                shelf.put(user, body, version)
+            await truth.step(what, VIEWERS[who], TITLES[which], truth.shelves[where])
 
     asyncio.run(run())

@@ -57,12 +57,12 @@ def seen(name: str) -> dict:
     return {"event_id": "e", "type": "view", "content_id": name, "value": None, "at_ms": 0}
 
 
-def build(viewer, *, champion=None, vectors=True) -> tuple[service.Recommendations, ThreadPoolExecutor]:
+def build(viewer, *, champion=None, vectors=True, **words) -> tuple[service.Recommendations, ThreadPoolExecutor]:
     matrix = np.random.default_rng(1).normal(size=(10, 4)).astype(np.float32)
     titles = Catalogue(Title(name, name, popularity_score=1.0) for name in NAMES)
     held = Library(titles, Vectors(NAMES, matrix) if vectors else Vectors(), champion)
     executor = ThreadPoolExecutor(1)
-    return service.Recommendations(lambda: held, Readers(viewer), Context(), executor, Metrics()), executor
+    return service.Recommendations(lambda: held, Readers(viewer), Context(), executor, Metrics(), **words), executor
 
 
 @pytest.mark.parametrize(
@@ -129,3 +129,30 @@ async def test_context__reader_late_or_broken__is_neutral() -> None:
     assert await Context(broken).of(USER, ("a",)) == [0.0]
     assert await Context(fine).of(USER, ("a", "b")) == [0.0, 2.0]
     assert await Context().of(USER, ("a",)) == [0.0]
+
+
+@pytest.mark.parametrize(
+    ("published", "degraded", "shown"),
+    [
+        (None, "history_unknown", NAMES),
+        (frozenset(), "history_from_snapshot", NAMES),
+        (frozenset(NAMES[:4]), "history_from_snapshot", NAMES[4:]),
+    ],
+)
+async def test_recommend__both_stores_away__leaves_out_what_was_published_as_seen_and_says_so(
+    published, degraded, shown
+) -> None:
+    recommendations, executor = build(unavailable("redis", remedy="wait"), snapshot=lambda _: published)
+    with executor:
+        given = await recommendations.give(USER, 10, explain=False)
+    assert {item["content_id"] for item in given.answer["items"]} == set(shown)
+    assert (given.answer["degraded"], given.keep) == (degraded, None)
+
+
+async def test_recommend__stores_away_but_remembered__adds_what_was_published_to_what_is_remembered() -> None:
+    viewer = Viewer(USER, [seen(NAMES[0])], is_complete=False, degraded="history_incomplete")
+    recommendations, executor = build(viewer, snapshot=lambda _: frozenset({NAMES[1]}))
+    with executor:
+        given = await recommendations.give(USER, 10, explain=False)
+    assert not {NAMES[0], NAMES[1]} & {item["content_id"] for item in given.answer["items"]}
+    assert given.answer["degraded"] == "history_incomplete"

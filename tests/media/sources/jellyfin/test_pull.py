@@ -94,7 +94,8 @@ def test_pull__a_title_that_changed__is_appended_once_more(server: FakeJellyfin,
     server.movies[0] = movie(1, Name="Renamed")
     assert pulls()[TITLES].rows == 1
     assert pulls()[TITLES].rows == 0
-    assert rows(lake, TITLES).filter(pl.col("content_ref") == item_id(1))["title"].to_list() == ["Movie 1", "Renamed"]
+    of_one = rows(lake, TITLES).filter(pl.col("content_ref") == item_id(1)).sort("staged_at")
+    assert of_one["title"].to_list() == ["Movie 1", "Renamed"]
 
 
 def test_pull__two_viewers__a_like_is_the_viewers_own(server: FakeJellyfin, lake: Lake, pulls: Pull) -> None:
