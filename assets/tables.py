@@ -93,7 +93,8 @@ def rebuild(
     corrections = [at for source in sources if (at := quarantine.version(lake, source)) is not None]
     if corrections:
         provenance[quarantine.CORRECTIONS] = max(corrections)
-    facts = {"inputs": str(provenance), "code": code_version()}
+    identities = {source: lake.identity(source) for source in sources}
+    facts = {"inputs": str(provenance), "tables": str(identities), "code": code_version()}
     last = last_change(lake, name)
     rows = 0
     if any(last.get(fact) != value for fact, value in facts.items()):

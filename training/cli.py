@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from nexus import telemetry
 from nexus.errors import not_found
 from nexus.settings import load
 
@@ -192,7 +193,10 @@ def _change(function: str, *arguments: str | bool) -> None:
     from nexus.cli.output import console
 
     run = getattr(importlib.import_module("workflows.client"), function)
-    outcome = asyncio.run(run(load(), *arguments))
+    settings = load()
+    telemetry.configure(settings, "cli")
+    with telemetry.span(f"bin/nexus models {function}"):
+        outcome = asyncio.run(run(settings, *arguments))
     out = console()
     out.print(f"{outcome.get('action', 'change')}: {outcome.get('outcome')}  (workflow {outcome.get('workflow_id')})")
     out.print("  next:  bin/nexus models list   bin/nexus recommend movielens:1")

@@ -93,21 +93,19 @@ class Store:
                 return kept, f"the remote did not take a copy: {error.message}"
             return kept.model_copy(update={"is_remote": True}), ""
 
-    def restore(self, kept: Kept, into: Path) -> list[str]:
+    def restore(self, kept: Kept, into: Path, notes: list[str]) -> None:
         """Bring a folder back, from the store or else from the remote.
 
         Args:
             kept: Which.
             into: A path that does not exist yet.
-
-        Returns:
-            What was found damaged on the way.
+            notes: Is told what was found damaged on the way.
 
         Raises:
             NexusError: category ``unavailable`` when no whole copy is left.
         """
         with self._opened() as dvc:
-            damaged = self._drop_damaged(kept.md5)
+            notes += self._drop_damaged(kept.md5)
             (self.folder / RESTORED).mkdir(exist_ok=True)
             with tempfile.TemporaryDirectory(dir=self.folder / RESTORED) as temporary:
                 pointer = Path(temporary) / "data.dvc"
@@ -119,7 +117,6 @@ class Store:
                     self._run(dvc, "pull", "--quiet", given)
                 into.parent.mkdir(parents=True, exist_ok=True)
                 shutil.move(str(pointer.with_suffix("")), into)
-        return damaged
 
     def is_kept(self, md5: str) -> bool:
         """Whether the store holds a whole copy (the remote is not asked)."""

@@ -22,6 +22,8 @@ from training import registry, snapshot
 from training.dvc import Store
 from training.snapshot import Pin, Source
 
+REBUILDING = ".rebuild-"
+
 
 @dataclass(frozen=True)
 class Restored:
@@ -90,7 +92,8 @@ def restore(settings: Settings, version: str, into: Path | None = None) -> Resto
         )
     target = into or settings.home / "rebuilt" / number
     settings.home.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=settings.home, prefix=".rebuild-") as temporary:
+    snapshot.sweep(settings.home, REBUILDING)
+    with tempfile.TemporaryDirectory(dir=settings.home, prefix=REBUILDING) as temporary:
         prepared = Path(temporary) / "snapshot"
         notes: list[str] = []
         source = "dvc" if _from_dvc(settings, pin, prepared, notes) else "lake"
@@ -126,7 +129,7 @@ def _from_dvc(settings: Settings, pin: Pin, folder: Path, notes: list[str]) -> b
         notes.append(f"no copy in DVC: {pin.note}")
         return False
     try:
-        notes += Store.from_settings(settings).restore(pin.dvc, folder)
+        Store.from_settings(settings).restore(pin.dvc, folder, notes)
     except (NexusError, OSError) as error:
         notes.append(f"DVC has no whole copy: {error.message if isinstance(error, NexusError) else error}")
         return False

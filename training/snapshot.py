@@ -13,6 +13,7 @@ import hashlib
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ ORDER = ("user_id", "position")
 COLUMNS = (*ORDER, "content_id", "interaction_type", "value", "occurred_at")
 INTERACTIONS_FILE, TITLES_FILE, FACTS_FILE = "interactions.parquet", "titles.parquet", "snapshot.json"
 ROWS_PER_GROUP = 131_072
+EXPORTING, ABANDONED_S = ".export-", 6 * 3600
 SNAPSHOT_TAG, VERSIONS_TAG = "snapshot", "data_version"
 
 
@@ -170,7 +172,8 @@ def keep(settings: Settings, found: Source) -> Pin:
     store = Store.from_settings(settings)
     try:
         store.folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=store.folder, prefix=".export-") as temporary:
+        sweep(store.folder, EXPORTING)
+        with tempfile.TemporaryDirectory(dir=store.folder, prefix=EXPORTING) as temporary:
             folder = Path(temporary) / "snapshot"
             pin = pin.model_copy(update={"files": export(found, folder)})
             kept, note = store.add(_name(pin.files), folder)
@@ -238,6 +241,13 @@ def check(folder: Path, pin: Pin) -> list[str]:
         for name, facts in pin.files.items()
         if found.get(name) != facts
     ]
+
+
+def sweep(folder: Path, prefix: str) -> None:
+    """Remove what a killed process left behind long ago."""
+    for path in folder.glob(f"{prefix}*"):
+        if time.time() - path.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(path, ignore_errors=True)
 
 
 def replace(folder: Path, prepared: Path) -> None:

@@ -3,13 +3,16 @@
 Belongs here: which operation on which tables, and the retention that models need. Does not belong here: the operations
 (nexus.lake.maintenance), when they run (assets.schedules).
 
-Without a partition every table of the lake is cared for; a partition is one table. One table's failure does not stop the others.
+Every table of the lake is cared for, or those that the run's configuration names. One table's failure does not stop the others.
+Not partitions: Dagster refuses a run without one where a partitioned asset depends on another, and one run should do all tables.
 """
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from assets.jobs import CARE_GROUP
 from assets.resources import PlatformResource
@@ -33,25 +36,28 @@ ORDERED_BY = {
 SMALL_BYTES = 32_000_000
 """A table below this is one file: there is nothing to skip in it."""
 
-BY_TABLE = dg.StaticPartitionsDefinition(sorted(TABLES))
-_SHARED = {
-    "group_name": CARE_GROUP,
-    "owners": [OWNER],
-    "kinds": {"deltalake"},
-    "partitions_def": BY_TABLE,
-    "backfill_policy": dg.BackfillPolicy.single_run(),
-}
+_SHARED: dict[str, Any] = {"group_name": CARE_GROUP, "owners": [OWNER], "kinds": {"deltalake"}}
 Operation = Callable[[Lake, str], MaintenanceResult | None]
 
 
+class Chosen(dg.Config):
+    """Which tables; none named: all."""
+
+    tables: list[str] = Field(default_factory=list)
+
+
 @dg.asset(**_SHARED)
-def lake_optimize(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
+def lake_optimize(
+    context: dg.AssetExecutionContext, config: Chosen, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
     """Pack small files into large ones."""
-    return _care(context, platform, maintenance.optimize)
+    return _care(context, config, platform, maintenance.optimize)
 
 
 @dg.asset(**_SHARED, deps=[lake_optimize])
-def lake_z_order(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
+def lake_z_order(
+    context: dg.AssetExecutionContext, config: Chosen, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
     """Lay rows of the same viewer or title beside each other, in tables that are large enough to skip files of."""
 
     def order(lake: Lake, table: str) -> MaintenanceResult | None:
@@ -59,17 +65,21 @@ def lake_z_order(context: dg.AssetExecutionContext, platform: PlatformResource) 
             return None
         return maintenance.z_order(lake, table, ORDERED_BY[table])
 
-    return _care(context, platform, order)
+    return _care(context, config, platform, order)
 
 
 @dg.asset(**_SHARED, deps=[lake_z_order])
-def lake_checkpoint(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
+def lake_checkpoint(
+    context: dg.AssetExecutionContext, config: Chosen, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
     """Write each table's state as one file, so that opening it reads no long log."""
-    return _care(context, platform, maintenance.checkpoint)
+    return _care(context, config, platform, maintenance.checkpoint)
 
 
 @dg.asset(**_SHARED, deps=[lake_checkpoint])
-def lake_vacuum(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
+def lake_vacuum(
+    context: dg.AssetExecutionContext, config: Chosen, platform: PlatformResource
+) -> dg.MaterializeResult[None]:
     """Delete files that neither the last days (care.retain_days) nor any model that must be rebuilt needs.
 
     When the registry does not answer, nothing is deleted: nobody knows then what models need.
@@ -80,20 +90,18 @@ def lake_vacuum(context: dg.AssetExecutionContext, platform: PlatformResource) -
     def vacuum(lake: Lake, table: str) -> MaintenanceResult:
         return maintenance.vacuum(lake, table, keep_from=needed.get(table), retain=retain)
 
-    result = _care(context, platform, vacuum)
+    result = _care(context, config, platform, vacuum)
     kept = ", ".join(f"{table}@{version}" for table, version in sorted(needed.items())) or "none"
     return dg.MaterializeResult(metadata={**(result.metadata or {}), "kept_for_models": kept})
 
 
 def _care(
-    context: dg.AssetExecutionContext, platform: PlatformResource, operation: Operation
+    context: dg.AssetExecutionContext, config: Chosen, platform: PlatformResource, operation: Operation
 ) -> dg.MaterializeResult[None]:
     lake = platform.lake()
-    is_chosen = context.has_partition_key or context.has_partition_key_range
-    tables = list(context.partition_keys) if is_chosen else sorted(TABLES)
     done: dict[str, tuple[Files, Files, MaintenanceResult]] = {}
     failed: dict[str, NexusError] = {}
-    for table in tables:
+    for table in config.tables or sorted(TABLES):
         if not lake.exists(table):
             continue
         try:
@@ -106,10 +114,6 @@ def _care(
             failed[table] = error
     if failed:
         raise _all_failed(failed)
-    if not is_chosen:
-        for table, (before, after, result) in done.items():
-            figures = _figures(before, after, result)
-            context.log_event(dg.AssetMaterialization(context.asset_key, partition=table, metadata=figures))
     return dg.MaterializeResult(metadata=_sums(done))
 
 

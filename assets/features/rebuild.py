@@ -41,7 +41,8 @@ def rebuild(
     lake = platform.lake()
     versions = {source: lake.version(source) for source in sources}
     content = {source: content_version(lake, source) for source in sources}
-    facts = {"inputs": str(content), "code": code_version()}
+    identities = {source: lake.identity(source) for source in sources}
+    facts = {"inputs": str(content), "tables": str(identities), "code": code_version()}
     last = last_change(lake, name)
     if all(last.get(fact) == value for fact, value in facts.items()):
         table, written = pl.DataFrame(lake.read(name)), 0

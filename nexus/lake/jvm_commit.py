@@ -127,7 +127,9 @@ def _there(uri: str) -> DeltaTable:
 
 def _creation(table: Table, uri: str, verb: str) -> str:
     columns = ", ".join(
-        f"`{column.name}` {_sql_type(column.type)}{'' if column.nullable else ' NOT NULL'}" for column in table.schema
+        f"`{column.name}` {_sql_type(column.type)}{'' if column.nullable else ' NOT NULL'} "
+        f"COMMENT {_quoted(table.doc(column.name))}"
+        for column in table.schema
     )
     partitions = f" PARTITIONED BY ({', '.join(table.partition_by)})" if table.partition_by else ""
     checks = {f"{CONSTRAINT}{name}": sql for name, sql in table.constraints.items()}

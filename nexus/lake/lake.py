@@ -133,6 +133,10 @@ class Lake:
         """The newest version; None when the table is not there yet."""
         return self._open(table, None).version() if self.exists(table) else None
 
+    def identity(self, table: str) -> str:
+        """Another after the table was made anew: its versions then count from 0 again and mean something else."""
+        return str(self._open(table, None).metadata().id)
+
     def exists(self, table: str) -> bool:
         """Whether the table was ever written."""
         return DeltaTable.is_deltatable(self.uri(table))

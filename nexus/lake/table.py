@@ -28,7 +28,7 @@ class Table:
     Attributes:
         name: ``{layer}_{source}__{entity}``; also the asset key and the folder.
         description: One sentence, for a person.
-        schema: Exact columns; each field's metadata ``doc`` says what it means, ``nullable`` is enforced.
+        schema: Exact columns; each field's metadata ``comment`` (Spark's name for it) says what it means, ``nullable`` is enforced.
         partition_by: Columns that name the folders.
         primary_key: Columns that identify a row; unique, and what ``merge`` matches on.
         constraints: SQL conditions by name, added to the Delta table and enforced by every engine.
@@ -49,12 +49,12 @@ class Table:
     def doc(self, column: str) -> str:
         """What a column means."""
         metadata = self.schema.field(column).metadata or {}
-        return metadata.get(b"doc", b"").decode()
+        return metadata.get(b"comment", b"").decode()
 
 
 def column(name: str, kind: pa.DataType, doc: str, *, nullable: bool = False) -> pa.Field:
     """A column with its documentation."""
-    return pa.field(name, kind, nullable=nullable, metadata={"doc": doc})
+    return pa.field(name, kind, nullable=nullable, metadata={"comment": doc})
 
 
 def text(name: str, doc: str, *, nullable: bool = False) -> pa.Field:

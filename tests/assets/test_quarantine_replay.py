@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,10 @@ from nexus.settings import Settings
 pytestmark = pytest.mark.integration
 
 
-@pytest.fixture
-def platform(tmp_path: Path, redis_server: str) -> Settings:
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory, redis_server: str) -> Settings:
     """Five ratings, of which three are refused, and a broken event."""
+    tmp_path = tmp_path_factory.mktemp("judged")
     data = tmp_path / "data"
     data.mkdir()
     (data / "movies.csv").write_text("movieId,title,genres\n1,Toy Story (1995),Comedy\n2,Heat (1995),Crime\n")
@@ -40,6 +42,13 @@ def platform(tmp_path: Path, redis_server: str) -> Settings:
         client.xadd(events.STREAM, {"event": '{"event_id": "bad", "type": "dance"}'})
     run(settings, "raw", "core")
     return settings
+
+
+@pytest.fixture
+def platform(judged: Settings, tmp_path: Path) -> Settings:
+    """A copy, for one test."""
+    shutil.copytree(judged.home, tmp_path / "home")
+    return judged.model_copy(update={"home": tmp_path / "home"})
 
 
 def run(settings: Settings, *layers: str) -> None:

@@ -48,8 +48,8 @@ def write(lake: Lake, table: str, rows: list[dict[str, Any]], mode: Any = "overw
     lake.write(table, pa.Table.from_pylist(full, schema=schema), mode=mode)
 
 
-def publish(settings: Settings) -> None:
-    """A champion that was trained on version 0 of the examples."""
+def publish(settings: Settings, examples: int | None) -> None:
+    """A champion that was trained on a version of the examples."""
     folder = bundle_folder(settings.bundle_url, "1")
     folder.mkdir(parents=True)
     (folder / MODEL_FILE).write_bytes(b"none")
@@ -60,7 +60,7 @@ def publish(settings: Settings) -> None:
         model_name="recommender",
         created_at=NOW,
         data_hash="x",
-        data_version=1,
+        data_version=examples,
         history_length=5,
         files=files,
     )
@@ -77,14 +77,14 @@ def settings(tmp_path: Path) -> Settings:
     write(lake, "marts_nexus__interactions", old)
     columns = ("event_id", "user_id", "content_id", "interaction_type", "value", "occurred_at")
     write(lake, "training_nexus__examples", [{name: row[name] for name in columns} | example for row in old])
-    publish(made)
+    publish(made, lake.version("training_nexus__examples"))
     return made
 
 
-def run(settings: Settings, *assets: Any, partition: str | None = None) -> dg.ExecuteInProcessResult:
-    return dg.materialize(
-        list(assets), resources={"platform": with_settings(settings)}, raise_on_error=False, partition_key=partition
-    )
+def run(settings: Settings, *assets: Any, tables: list[str] | None = None) -> dg.ExecuteInProcessResult:
+    config = {"ops": {asset.op.name: {"config": {"tables": tables}} for asset in assets}} if tables else {}
+    resources = {"platform": with_settings(settings)}
+    return dg.materialize(list(assets), resources=resources, raise_on_error=False, run_config=config)
 
 
 def facts(result: dg.ExecuteInProcessResult, asset: str) -> dict[str, Any]:
@@ -140,8 +140,9 @@ CARE = (care.lake_optimize, care.lake_z_order, care.lake_checkpoint, care.lake_v
 def test_care__many_small_files__become_few_and_no_row_or_provenance_changes(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(snapshot, "oldest_needed", lambda _: {"training_nexus__examples": 1})
+    monkeypatch.setattr(snapshot, "oldest_needed", lambda _: {"training_nexus__examples": needed})
     lake = Lake.from_settings(settings)
+    needed = lake.version("training_nexus__examples")
     for number in range(300, 306):
         write(lake, "marts_nexus__interactions", [interaction(number, 4.0)], mode="append")
     content, changed = (
@@ -155,9 +156,8 @@ def test_care__many_small_files__become_few_and_no_row_or_provenance_changes(
     assert lake.content_hash("marts_nexus__interactions") == content
     assert provenance.content_version(lake, "marts_nexus__interactions") == changed
     assert lake.version("marts_nexus__interactions") > changed
-    assert facts(result, "lake_vacuum")["kept_for_models"] == "training_nexus__examples@1"
-    of_tables = {event.partition for event in result.get_asset_materialization_events() if event.partition}
-    assert {"marts_nexus__interactions", "training_nexus__examples"} <= of_tables
+    assert facts(result, "lake_vacuum")["kept_for_models"] == f"training_nexus__examples@{needed}"
+    assert "| marts_nexus__interactions | 7 | 1 |" in told["by_table"]
     again = facts(run(settings, *CARE), "lake_optimize")
     assert again["files_before"] == again["files_after"]
 
@@ -167,7 +167,7 @@ def test_care__one_table_chosen__leaves_the_others(settings: Settings) -> None:
     for number in range(300, 303):
         write(lake, "marts_nexus__interactions", [interaction(number, 4.0)], mode="append")
     before = lake.version("marts_nexus__interactions")
-    result = run(settings, care.lake_optimize, partition="training_nexus__examples")
+    result = run(settings, care.lake_optimize, tables=["training_nexus__examples"])
     assert result.success
     assert lake.version("marts_nexus__interactions") == before
 
@@ -178,9 +178,10 @@ def test_vacuum__registry_away__deletes_nothing(settings: Settings, monkeypatch:
 
     monkeypatch.setattr(snapshot, "oldest_needed", away)
     lake = Lake.from_settings(settings)
+    before = lake.version("training_nexus__examples")
     write(lake, "training_nexus__examples", [])
     assert not run(settings, care.lake_vacuum).success
-    assert lake.scan("training_nexus__examples", 1).collect().height == 300
+    assert lake.scan("training_nexus__examples", before).collect().height == 300
 
 
 def test_vacuum__a_model_needs_an_old_version__it_stays_readable(

@@ -127,12 +127,25 @@ class Platform:
 
     def connect(self, database: str) -> psycopg.Connection:
         url = urlsplit(self.endpoints()["postgres"]["url"])._replace(path=f"/{database}").geturl()
-        return psycopg.connect(url, autocommit=True, connect_timeout=5)
+        found: list[psycopg.Connection] = []
+
+        def answers() -> bool:
+            try:
+                found.append(psycopg.connect(url, autocommit=True, connect_timeout=5))
+            except psycopg.OperationalError:  # it is being started again
+                return False
+            return True
+
+        assert until(answers)
+        return found[0]
 
     @contextmanager
     def postgres(self, database: str) -> Iterator[psycopg.Connection]:
-        with self.connect(database) as connection:
+        connection = self.connect(database)
+        try:
             yield connection
+        finally:
+            connection.close()
 
     def lake(self) -> Lake:
         return Lake(str(self.home / "lake"))

@@ -63,6 +63,17 @@ def test_tables__made_again_without_a_fault__are_the_same(platform: Platform) ->
     assert platform.hashes() == before
 
 
+def test_tables__one_made_anew_from_more_rows__is_followed_by_what_is_made_from_it(platform: Platform) -> None:
+    viewers = platform.lake().count("features_nexus__viewer")
+    version = platform.lake().version("marts_nexus__interactions")
+    shutil.rmtree(platform.home / "lake" / "marts_nexus__interactions")
+    send_ratings(platform)
+    changed = ("raw_nexus__events", "core_nexus__events", "marts_nexus__interactions", "features_nexus__viewer")
+    assert platform.run(changed).is_success
+    assert platform.lake().version("marts_nexus__interactions") == version  # by this number alone nothing has changed
+    assert platform.lake().count("features_nexus__viewer") == viewers + 1
+
+
 def test_ingest__worker_dies_in_the_middle__completes_once(platform: Platform) -> None:
     before = check.Before.of(platform)
     assert ingest(platform, "worker")[0]
@@ -153,6 +164,7 @@ def test_down_during_up_and_up_during_down__each_ends_in_words(platform: Platfor
 
 
 def test_full_disk__under_the_lake__is_named_and_the_run_goes_on_when_there_is_space(platform: Platform) -> None:
+    platform.well("pipeline", "run")
     before = check.Before.of(platform)
     with small_disk(platform.home / "lake") as disk:
         disk.fill()

@@ -12,9 +12,11 @@ from nexus.ids import Kind, namespace
 if TYPE_CHECKING:
     from pyspark.sql import Column
 
-NUMBER = r"^[+-]?[0-9]{1,15}([.][0-9]{1,15})?$"
-WHOLE = r"^[0-9]{1,18}$"
-SIGNED = r"^[+-]?[0-9]{1,18}$"
+# One meaning for Java's and Rust's expressions: ``\z``, because Java's ``$`` lets a last end of line pass; ``(?s)``, because
+# their dots leave out different characters; blanks listed, because only Rust's ``\s`` knows those beyond ASCII.
+NUMBER = r"^[+-]?[0-9]{1,15}([.][0-9]{1,15})?\z"
+WHOLE = r"^[0-9]{1,18}\z"
+SIGNED = r"^[+-]?[0-9]{1,18}\z"
 MAX_VALUE, MAX_RAW = 200, 2000
 
 

@@ -61,7 +61,7 @@ def _known_type() -> Column:
 def _is_uuid(name: str) -> Column:
     from pyspark.sql import functions as F  # noqa: N812
 
-    return F.coalesce(F.col("event")[name].rlike("^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$"), F.lit(False))
+    return F.coalesce(F.col("event")[name].rlike(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\z"), F.lit(False))
 
 
 def accepted(rows: DataFrame) -> DataFrame:

@@ -15,7 +15,7 @@ from nexus.lake.transforms.titles import external_ids, imdb
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
-_NUMBER = r"^[+-]?[0-9]{1,15}([.][0-9]{0,20})?([eE][+-]?[0-9]{1,2})?$"
+_NUMBER = r"^[+-]?[0-9]{1,15}([.][0-9]{0,20})?([eE][+-]?[0-9]{1,2})?\z"
 _REFERENCE = r"^[^\x00-\x20\x7f\x{85}\x{a0}\x{2028}\x{2029}]{1,128}\z"
 _CLOCK_SKEW_US = 300 * 1_000_000
 _RATE_MIN, _RATE_MAX = 0.5, 5.0

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
 
 # "Matrix, The (1999)", "Death Note (2006-2007)": what MovieLens calls a title.
-_TITLE_AND_YEAR = r"^(.*?)\s*\(([0-9]{4})(?:[\x{2013}-][0-9 ]*)?\)\s*$"
-_ARTICLE_BEHIND = r"^(.*), (The|A|An)( \(.*\))?$"
+_TITLE_AND_YEAR = r"(?s)^(.*?)[ \t\x{a0}]*\(([0-9]{4})(?:[\x{2013}-][0-9 ]*)?\)[ \t\x{a0}]*\z"
+_ARTICLE_BEHIND = r"(?s)^(.*), (The|A|An)( \(.*\))?\z"
 _RECORD = (
     "content_id string, title string, content_type string, year int, genres array<string>, overview string, "
     "external_ids array<struct<issuer:string,value:string>>"
@@ -54,7 +54,7 @@ def judged_movielens(raw: DataFrame) -> DataFrame:
     has_year = title.rlike(_TITLE_AND_YEAR)
     name = F.when(has_year, F.regexp_extract(title, _TITLE_AND_YEAR, 1)).otherwise(title)
     given_year = F.when(has_year, F.regexp_extract(title, _TITLE_AND_YEAR, 2)).otherwise(F.trim(raw["year"]))
-    year = parsed(given_year, r"^[0-9]{4}$", "int")
+    year = parsed(given_year, r"^[0-9]{4}\z", "int")
     ref = whole_text(F.trim(raw["content_ref"]))
     typed = raw.withColumns(
         {
