@@ -13,7 +13,7 @@ from dagster._core.definitions.freshness import FreshnessState, FreshnessStateRe
 
 from assets.resources import PlatformResource
 from nexus.alerts import report
-from nexus.db.alerts import Fault, Kind
+from nexus.db.alerts import Fault, Kind, Severity
 
 _EVERY_S = 60
 _RETRY_TAG = "dagster/will_retry"
@@ -92,7 +92,7 @@ def of_checks(instance: dg.DagsterInstance, run_id: str) -> tuple[list[Fault], l
             continue
         figures = {name: _plain(value) for name, value in found.metadata.items()}
         words = "; ".join(f"{name}: {str(value)[:200]}" for name, value in figures.items())
-        severity = "warn" if found.severity is AssetCheckSeverity.WARN else "error"
+        severity: Severity = "warn" if found.severity is AssetCheckSeverity.WARN else "error"
         message = f"check {subject} failed{f': {words}' if words else ''}"
         faults.append(
             Fault("check", subject, severity, message, run_id, {"run_id": run_id, "metadata": _bounded(figures)})

@@ -48,7 +48,7 @@ FOLLOWING = frozenset(
 _EVERY_S = 60
 
 
-def condition() -> dg.AutomationCondition[dg.AssetKey]:
+def condition() -> dg.AutomationCondition[Any]:
     """Some table that it is made from was written since it was made or asked for, and none is being written now.
 
     Not Dagster's ``eager()``: that waits until no partition of a parent is missing, and most days have no events.

@@ -82,7 +82,7 @@ class Compute:
             from torch import multiprocessing
 
             # By names, not by file descriptors: these cannot be handed over in every container.
-            multiprocessing.set_sharing_strategy("file_system")
+            multiprocessing.set_sharing_strategy("file_system")  # type: ignore[no-untyped-call]
             strategy = DDPStrategy(start_method="spawn", find_unused_parameters=True)
         return {
             "accelerator": self.accelerator,

@@ -135,13 +135,13 @@ def _figures(before: Files, after: Files, result: MaintenanceResult) -> dict[str
     }  # fmt: skip
 
 
-def _sums(done: dict[str, tuple[Files, Files, MaintenanceResult]]) -> dict[str, object]:
+def _sums(done: dict[str, tuple[Files, Files, MaintenanceResult]]) -> dict[str, Any]:
     every = [_figures(*one) for one in done.values()]
     lines = ["| table | files before | after | bytes before | after | bytes removed |", "|---|---|---|---|---|---|"]
     for table, one in done.items():
         figures = _figures(*one)
-        names = ("files_before", "files_after", "bytes_before", "bytes_after", "bytes_removed")
-        lines.append(f"| {table} | " + " | ".join(str(figures[name]) for name in names) + " |")
+        shown = ("files_before", "files_after", "bytes_before", "bytes_after", "bytes_removed")
+        lines.append(f"| {table} | " + " | ".join(str(figures[name]) for name in shown) + " |")
     names = ("files_before", "files_after", "bytes_before", "bytes_after", "files_removed", "bytes_removed")
     sums = {name: sum(figures[name] for figures in every) for name in names}
     return {**sums, "tables": len(done), "by_table": dg.MetadataValue.md("\n".join(lines))}

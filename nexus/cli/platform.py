@@ -143,7 +143,12 @@ def _repair_model(settings: Settings, progress: Progress) -> None:
             progress.say(finding.said)
             began = time.monotonic()
             progress.began("repair of the model")
-            progress.is_ready("repair of the model", time.monotonic() - began, finding.mend())
+            try:
+                said = finding.mend()
+            except NexusError as error:  # the platform works without it, on a lower rung
+                progress.failed("repair of the model", str(error), time.monotonic() - began)
+            else:
+                progress.is_ready("repair of the model", time.monotonic() - began, said)
 
 
 def _attach(home: Home) -> None:

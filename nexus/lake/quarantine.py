@@ -257,8 +257,9 @@ def corrected(lake: Lake, table: str, frame: DataFrame) -> DataFrame:
 
 
 def _plain_schema(wide: pl.DataFrame) -> pa.Schema:
-    kinds = {pl.Boolean: pa.bool_()}
-    return pa.schema([(name, kinds.get(type(kind), pa.string())) for name, kind in wide.schema.items()])
+    return pa.schema(
+        [(name, pa.bool_() if kind == pl.Boolean else pa.string()) for name, kind in wide.schema.items()]
+    )
 
 
 def _newest(given: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -77,6 +77,7 @@ def command(
     cores: int | None = None,
     jars: Path | None = None,
     java_options: str = "",
+    more: Mapping[str, str] | None = None,
 ) -> Command:
     """The server's command line.
 
@@ -87,6 +88,7 @@ def command(
         cores: How many tasks run at once; None: as many as there are cores.
         jars: A folder of one's own with the pinned jars.
         java_options: More words for Java.
+        more: Further settings of Spark.
 
     Raises:
         NexusError: category ``unavailable`` when Java, the jars or the environment cannot be had.
@@ -107,7 +109,7 @@ def command(
     }
     words = [str(home / "bin" / "spark-submit"), "--master", f"local[{cores or '*'}]", "--driver-memory", memory]
     words += ["--name", "nexus", "--jars", ",".join(map(str, files)), "--class", SERVER]
-    for name, value in {**_ALWAYS, **_SMALL, **own}.items():
+    for name, value in {**_ALWAYS, **_SMALL, **own, **(more or {})}.items():
         words += ["--conf", f"{name}={value}"]
     env = {
         "JAVA_HOME": str(Path(program).resolve().parent.parent),

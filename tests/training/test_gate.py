@@ -69,3 +69,13 @@ def test_bootstrap__same_seed__is_repeatable_and_brackets_the_mean() -> None:
     lower, upper = gate.bootstrap(difference)
     assert lower < difference.mean() < upper
     assert gate.bootstrap(difference) == (lower, upper)
+
+
+def test_check_form__catalogue_shrank__is_refused_with_both_numbers() -> None:
+    made = {"version": "1", "model_name": "m", "created_at": datetime.now(UTC), "data_hash": "x", "history_length": 5}
+    few, enough = (Manifest(**made, files={}, titles=titles) for titles in (89, 90))
+    (complaint,) = gate.check_form(few, (), served_titles=100)
+    assert "89" in complaint
+    assert "100" in complaint
+    assert gate.check_form(enough, (), served_titles=100) == []
+    assert gate.decide(GOOD, {}, BAD, is_floor=False, complaints=[complaint]).words().startswith("refused: it knows 89")

@@ -176,12 +176,7 @@ class Puller:
         is_mine = (pl.col("issuer") == self._settings.issuer) & (
             (pl.col("user_ref") == user) if user else pl.col("user_ref").is_null()
         )
-        rows = (
-            self._lake.scan(INTERACTIONS)
-            .filter(is_mine)
-            .select("event_ref", "occurred_at")
-            .collect()
-        )
+        rows = self._lake.scan(INTERACTIONS).filter(is_mine).select("event_ref", "occurred_at").collect()
         dated = rows.filter(pl.col("event_ref").str.contains(shapes.DATED, literal=True))
         plays = dated["occurred_at"].cast(pl.Int64).max()
         return _Known(frozenset(rows["event_ref"]), int(plays or 0))  # type: ignore[arg-type]

@@ -129,9 +129,7 @@ def events(user: str, item: object, *, now: datetime) -> Iterator[Row]:
             name = ":view" if at is None else f"{DATED}{at}"
             value = None if share is None else _text(share)
             yield (
-                row
-                | {"interaction_type": "view", "value": value, "event_ref": f"{user}:{ref}{name}"}
-                | _at(at, now)
+                row | {"interaction_type": "view", "value": value, "event_ref": f"{user}:{ref}{name}"} | _at(at, now)
             )
         likes = said.get("Likes")
         if _flag(said, "IsFavorite") or likes is True:

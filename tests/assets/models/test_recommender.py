@@ -33,18 +33,18 @@ def title_id(number: int) -> str:
     return str(uuid.UUID(int=number))
 
 
-def examples() -> pa.Table:
+def examples(count: int = TITLES) -> pa.Table:
     schema = declared("training_nexus__examples").schema
     random, start = np.random.default_rng(5), datetime(2020, 1, 1, tzinfo=UTC)
     rows = []
     for viewer in range(VIEWERS):
-        first = int(random.integers(0, TITLES))
+        first = int(random.integers(0, count))
         for step in range(STEPS):
             row = dict.fromkeys(schema.names)
             row |= {
                 "event_id": f"e:{viewer}:{step}",
                 "user_id": str(uuid.UUID(int=10_000 + viewer)),
-                "content_id": title_id((first + step) % TITLES),
+                "content_id": title_id((first + step) % count),
                 "interaction_type": "rate",
                 "value": 4.0,
                 "occurred_at": start + timedelta(hours=step),
@@ -57,7 +57,7 @@ def examples() -> pa.Table:
     return pa.Table.from_pylist(rows, schema=schema)
 
 
-def titles() -> pa.Table:
+def titles(count: int = TITLES) -> pa.Table:
     schema = declared("core_nexus__titles").schema
     rows = [
         dict.fromkeys(schema.names)
@@ -71,7 +71,7 @@ def titles() -> pa.Table:
             "source": "movielens",
             "updated_at": datetime(2020, 1, 1, tzinfo=UTC),
         }
-        for number in range(TITLES)
+        for number in range(count)
     ]
     return pa.Table.from_pylist(rows, schema=schema)
 
@@ -128,6 +128,19 @@ def test_chain__temporal_away__registers_and_judges_but_promotes_nothing(platfor
     assert settled.success
     assert facts(settled, CHAIN[2])["outcome"] == "already champion"
     assert read_pointer(platform.bundle_url) == models[0]["version"]
+
+
+def test_evaluation__catalogue_shrank__is_refused_with_both_numbers(platform: Settings) -> None:
+    run(platform, *CHAIN[:2])
+    registry.promote(platform, registry.list_models(platform)[0]["version"])
+    lake = Lake.from_settings(platform)
+    lake.write("training_nexus__examples", examples(TITLES // 2), mode="overwrite")
+    lake.write("core_nexus__titles", titles(TITLES // 2), mode="overwrite")
+    evaluation = facts(run(platform, *CHAIN[:2]), CHAIN[1])
+    assert evaluation["is_accepted"] is False
+    assert f"it knows {TITLES // 2} titles, the champion {TITLES}" in str(evaluation["decision"])
+    (shown,) = [model for model in registry.list_models(platform) if "challenger" in model["aliases"]]
+    assert f"the champion {TITLES}" in shown["gate"]
 
 
 def test_start_and_wait__nobody_listens__is_unavailable(tmp_path: Path) -> None:

@@ -87,7 +87,10 @@ def read(kind: str, path: Path, inbox: Path) -> list[dict[str, Any]]:
         (lambda kind: line(kind, 1, "\xe9", 4, 1).decode().encode("latin-1"), "not UTF-8"),
         (lambda kind: line(kind, 1, 1, "4\0", 1), "holds a zero byte"),
         (lambda kind: line(kind, 1, 1, "4" * 70_000, 1), "longer than 65536 bytes"),
-        (lambda kind: line(kind, 1, 1, 4, "1\r" + line(kind, 2, 1, 4, 1).decode().strip()), "expected 4 fields, found 7"),
+        (
+            lambda kind: line(kind, 1, 1, 4, "1\r" + line(kind, 2, 1, 4, 1).decode().strip()),
+            "expected 4 fields, found 7",
+        ),
     ],
     ids=["wrong delimiter", "short", "long", "latin-1", "zero byte", "long line", "CR alone"],
 )

@@ -71,7 +71,9 @@ def rows(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("name", list(FILES))
 def test_stage__each_layout__gives_its_ratings_and_titles(name: str, tmp_path: Path) -> None:
     staged = MovieLens(folder_of(name, tmp_path)).stage(tmp_path / "inbox")
-    ratings = [tuple(row[n] for n in ("user_ref", "content_ref", "rating", "rated_at")) for row in rows(staged.ratings_path)]
+    ratings = [
+        tuple(row[n] for n in ("user_ref", "content_ref", "rating", "rated_at")) for row in rows(staged.ratings_path)
+    ]
     assert ratings == [("196", "1", "3", "881250949"), ("186", "2", "4", "891717742")]
     first, second = rows(staged.titles_path)
     assert (first["content_ref"], first["title"], first["genres"]) == ("1", "Amélie (2001)", "Children's|Comedy")

@@ -30,7 +30,9 @@ def big(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("big")
     with (path / "ratings.dat").open("w") as file:
         for start in range(0, ROWS, 100_000):
-            file.write("".join(f"{n // 40 + 1}::{n % 40 + 1}::4.5::{964982703 + n}\n" for n in range(start, start + 100_000)))
+            file.write(
+                "".join(f"{n // 40 + 1}::{n % 40 + 1}::4.5::{964982703 + n}\n" for n in range(start, start + 100_000))
+            )
     (path / "movies.dat").write_text("".join(f"{n}::Movie {n} (1995)::Drama\n" for n in range(1, 41)))
     return path
 

@@ -20,6 +20,7 @@ from media.sources.review import review
 from media.sources.table import MappedTable
 from nexus.errors import NexusError
 from nexus.ids import Reference, internal
+from nexus.lake.catalogue import TABLES
 from nexus.lake.lake import Lake
 from nexus.lake.transforms import loaded, marts, titles
 
@@ -102,19 +103,14 @@ def test_load__good_and_bad_lines__reach_the_marts_or_the_quarantine(
     brazil = next(row for row in rows.values() if row["content_ref"] == "club:tt02")
     assert brazil["occurred_at"].isoformat() == "2026-02-01T19:15:00+00:00"
 
-    ratings = lake.spark().createDataFrame(pa.table(_empty("core_movielens__ratings")))
-    events = lake.spark().createDataFrame(pa.table(_empty("core_nexus__events")))
+    for table in ("core_movielens__ratings", "core_nexus__events"):
+        lake.write(table, TABLES[table].schema.empty_table(), mode="overwrite")
+    ratings, events = (lake.spark_table(table) for table in ("core_movielens__ratings", "core_nexus__events"))
     history_rows = marts.interactions(ratings, accepted, events).toArrow().to_pylist()
     assert {row["source"] for row in history_rows} == {"club"}
     assert len(history_rows) == 4
     (alien, _) = sorted(titles.together(named).toArrow().to_pylist(), key=lambda row: row["title"])
     assert (alien["title"], alien["source"]) == ("Alien", "club")
-
-
-def _empty(table: str) -> pa.Table:
-    from nexus.lake.catalogue import declared as table_declared
-
-    return table_declared(table).schema.remove_metadata().empty_table()
 
 
 @pytest.mark.unit
@@ -154,7 +150,9 @@ def test_declared__fields_that_contradict_each_other__are_refused(more: dict[str
 
 
 @pytest.mark.unit
-def test_stage__columns_that_are_not_there__are_named_at_once_with_those_that_are(history: Path, tmp_path: Path) -> None:
+def test_stage__columns_that_are_not_there__are_named_at_once_with_those_that_are(
+    history: Path, tmp_path: Path
+) -> None:
     titles_path = tmp_path / "titles.csv"
     titles_path.write_text("id,name,name\n1,a,b\n")
     facts = with_facts(viewer="who", time="when") | {"titles": {"path": str(titles_path), "id": "key", "title": "name"}}
@@ -187,7 +185,12 @@ def test_stage__any_usual_delimiter__is_found(tmp_path: Path, separator: str) ->
     path.write_text(f"u{separator}i{separator}t\n1{separator}2{separator}3\n")
     mapping = declared({"issuer": "x", "interactions": {"viewer": "u", "title": "i", "time": "t"}})
     (row,) = pq.read_table(MappedTable(path, mapping).stage(tmp_path / "inbox").ratings_path).to_pylist()
-    assert (row["user_ref"], row["content_ref"], row["interaction_type"], row["occurred_at"]) == ("1", "2", "view", "3000000")
+    assert (row["user_ref"], row["content_ref"], row["interaction_type"], row["occurred_at"]) == (
+        "1",
+        "2",
+        "view",
+        "3000000",
+    )
 
 
 @pytest.mark.unit

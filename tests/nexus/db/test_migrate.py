@@ -133,3 +133,14 @@ def test_trigger__update__moves_updated_at(owner):
         owner.execute("update nexus_core.users set ai_enabled = false where username = 'somebody'")
         row = owner.execute("select updated_at = now() from nexus_core.users where username = 'somebody'").fetchone()
         assert row == (True,)
+
+
+def test_upgrade__a_later_version_changed_the_database__is_refused_in_words(another):
+    migrate.upgrade(another)
+    with connect(another, "owner") as connection:
+        connection.execute("update public.alembic_version set version_num = '9999'")
+    with pytest.raises(NexusError, match="newer than this version") as caught:
+        migrate.upgrade(another)
+    assert caught.value.category is Category.CONFLICT
+    assert caught.value.value == "9999"
+    assert caught.value.remedy

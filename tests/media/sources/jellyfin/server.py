@@ -74,8 +74,21 @@ SHAPES: dict[str, Any] = {
     },
 }
 PARAMETERS = frozenset(
-    "userId startIndex limit recursive includeItemTypes fields filters sortBy sortOrder isPlayed enableUserData "
-    "enableImages enableTotalRecordCount".split()
+    [
+        "userId",
+        "startIndex",
+        "limit",
+        "recursive",
+        "includeItemTypes",
+        "fields",
+        "filters",
+        "sortBy",
+        "sortOrder",
+        "isPlayed",
+        "enableUserData",
+        "enableImages",
+        "enableTotalRecordCount",
+    ]
 )
 FILTERS: dict[str, Callable[[dict[str, Any]], bool]] = {
     "IsResumable": lambda data: data.get("PlaybackPositionTicks", 0) > 0,
@@ -195,7 +208,7 @@ class FakeJellyfin:
 
 def _handler(fake: FakeJellyfin) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:  # noqa: N802 the name that the base class calls
+        def do_GET(self) -> None:
             parts = urlsplit(self.path)
             query = {name: values[0] for name, values in parse_qs(parts.query).items()}
             fake.requests.append((parts.path, query))

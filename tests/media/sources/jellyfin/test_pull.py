@@ -56,7 +56,9 @@ def test_pull__everything_a_viewer_may_do__is_an_event_with_an_id_of_its_own(
     assert done[INTERACTIONS].cursors[anna].startswith("2024-03-03T20:00:00")
 
 
-def test_pull__twice__adds_nothing_and_asks_for_one_page_of_plays(server: FakeJellyfin, lake: Lake, pulls: Pull) -> None:
+def test_pull__twice__adds_nothing_and_asks_for_one_page_of_plays(
+    server: FakeJellyfin, lake: Lake, pulls: Pull
+) -> None:
     anna = server.add_viewer(101)
     for number in range(1, 31):
         server.plays(anna, number, at(number))
@@ -178,7 +180,12 @@ def test_pull__a_movie_played_while_the_plays_are_read__is_not_lost(
         (Fault(403), Category.FORBIDDEN, "jellyfin.api_key", "refuses the key (403)"),
         (Fault(404), Category.NOT_FOUND, "jellyfin.url", "knows no such thing"),
         (Fault(302, b"", {"Location": "https://elsewhere/"}), Category.INVALID, "jellyfin.url", "sends elsewhere"),
-        (Fault(200, b"<html>Log in</html>", {"Content-Type": "text/html"}), Category.INVALID, "jellyfin.url", "not JSON"),
+        (
+            Fault(200, b"<html>Log in</html>", {"Content-Type": "text/html"}),
+            Category.INVALID,
+            "jellyfin.url",
+            "not JSON",
+        ),
         (Fault(200, b"", {}), Category.INVALID, "jellyfin.url", "not JSON"),
         (Fault(200, b"[1, 2]", JSON), Category.INVALID, "jellyfin.url", "another shape"),
         (Fault(200, b'{"Items": null}', JSON), Category.INVALID, "jellyfin.url", "another shape"),

@@ -25,9 +25,17 @@ def jvm_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One server for the whole session; skipped with the reason where Java or the jars cannot be had."""
     folder = tmp_path_factory.mktemp("spark")
     (port,) = ports.choose([ports.Wish("spark", 25_000 + os.getpid() % 2_000)], {}).values()
+    # The tests are short: no code is made for a query of ten rows, and Java's own is compiled quickly rather than well.
+    quick = {
+        "spark.sql.codegen.wholeStage": "false",
+        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+        "spark.sql.adaptive.enabled": "false",
+        "spark.sql.shuffle.partitions": "1",
+        "spark.databricks.delta.snapshotPartitions": "1",
+    }
+    options = "-XX:TieredStopAtLevel=1"
     try:
-        # The tests are short: compiled quickly is better than compiled well.
-        command = spark.command(folder, port, memory="1g", cores=2, java_options="-XX:TieredStopAtLevel=1")
+        command = spark.command(folder, port, memory="1g", cores=2, java_options=options, more=quick)
     except NexusError as error:
         pytest.skip(f"no JVM engine: {error}")
     url, log = f"sc://127.0.0.1:{port}", folder / "log"
