@@ -65,6 +65,7 @@ class Asker(asyncio.Protocol):
         self._read, self._left = b"", -1
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Ask for the first time."""
         self._transport: Any = transport
         self._ask()
 
@@ -73,6 +74,7 @@ class Asker(asyncio.Protocol):
         self._transport.write(self._requests[self._place])
 
     def data_received(self, data: bytes) -> None:
+        """Count a whole answer, and ask again."""
         self._read += data
         if self._left < 0:
             end = self._read.find(b"\r\n\r\n")

@@ -145,6 +145,11 @@ class LakeSettings(Area):
     spark_url: str | None = Field(
         None, description="sc://host:port of a Spark Connect server; unset: an embedded one of the engine's kind"
     )
+    sail_memory_mb: int = Field(
+        1000,
+        ge=0,
+        description="memory of the sail engine's sorts and joins; more spills to temporary files; 0: no limit",
+    )
     spark_port: int = Field(15102, ge=0, le=65535, description="preferred port of the embedded jvm engine")
     spark_memory: str = Field("2g", pattern="^[1-9][0-9]*[mg]$", description="heap of the embedded jvm engine")
     spark_jars: Path | None = Field(
@@ -185,7 +190,9 @@ class TrainingSettings(Area):
     accelerator: Literal["auto", "cpu", "gpu"] = Field("cpu", description="what Lightning trains on")
     strategy: Literal["auto", "ddp"] = Field("auto", description="Lightning's strategy; ddp: one process per device")
     devices: int = Field(1, ge=1, le=64, description="devices, or processes where the accelerator is cpu")
-    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = "32-true"
+    precision: Literal["32-true", "16-mixed", "bf16-mixed"] = Field(
+        "32-true", description="numbers that Lightning computes with"
+    )
     gpus: int = Field(0, ge=0, description="nvidia.com/gpu that a training run asks of Kubernetes; cluster profile")
 
 
@@ -201,7 +208,7 @@ class AlertSettings(Area):
 
     webhook_url: SecretStr | None = Field(None, description="http(s) URL that each alert is posted to; unset: nobody")
     webhook_secret: SecretStr | None = Field(None, description="key of the HMAC-SHA256 in X-Nexus-Signature")
-    timeout_s: float = Field(5.0, gt=0, le=30)
+    timeout_s: float = Field(5.0, gt=0, le=30, description="patience with one delivery")
     max_attempts: int = Field(20, ge=1, description="deliveries tried of one alert before it is left alone")
 
     @field_validator("webhook_url")
@@ -340,12 +347,12 @@ def _endpoints(home: Path) -> dict[str, Any]:
     }
 
 
-def not_started(part: str, setting: str = "url") -> NexusError:
+def not_started(part: str) -> NexusError:
     """The error for a part that has neither a URL nor an embedded process."""
     return NexusError(
         f"{part} has no address",
         category=Category.UNAVAILABLE,
-        field=f"{part}.{setting}",
+        field=f"{part}.url",
         remedy="run bin/nexus up, or set its URL in the environment",
     )
 

@@ -46,7 +46,7 @@ from serving.viewers.service import Directory
 from serving.viewers.store import Viewers
 
 MODEL_THREADS = 2
-GC_THRESHOLDS = (50_000, 20, 100)
+GC_THRESHOLDS = (10_000, 10, 1_000)
 """Nearly everything here dies by its reference count; Python's own 700 had the collector take a quarter of each batch of events."""
 STOP_TRIES = 20
 STOP_EACH_S = 0.25
@@ -136,8 +136,8 @@ class State:
 
     async def stop(self) -> None:
         """End the tasks and close what is open."""
-        await asyncio.gather(*map(_end, self._tasks))
         await self.recorder.stop()
+        await asyncio.gather(*map(_end, self._tasks))
         self.executor.shutdown(wait=False, cancel_futures=True)
         await self.redis.aclose()
         await self.database.pool.close(timeout=2.0)

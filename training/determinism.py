@@ -12,6 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 
 @contextmanager
@@ -27,9 +28,10 @@ def repeatable(seed: int, *, threads: int) -> Iterator[None]:
     from threadpoolctl import threadpool_limits  # locked with MLflow (scikit-learn needs it)
 
     was_deterministic, threads_before = torch.are_deterministic_algorithms_enabled(), torch.get_num_threads()
-    was_filling = torch.utils.deterministic.fill_uninitialized_memory
+    uninitialised: Any = torch.utils.deterministic
+    was_filling = uninitialised.fill_uninitialized_memory
     # Filling every new tensor costs a fifth of the training and only helps to find who reads what was never written.
-    torch.utils.deterministic.fill_uninitialized_memory = False
+    uninitialised.fill_uninitialized_memory = False
     # Only warn: an operation without a deterministic way (on some GPU) should make a figure vary, not a training fail.
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.set_num_threads(threads)
@@ -41,5 +43,5 @@ def repeatable(seed: int, *, threads: int) -> Iterator[None]:
             yield
     finally:
         torch.set_num_threads(threads_before)
-        torch.utils.deterministic.fill_uninitialized_memory = was_filling
+        uninitialised.fill_uninitialized_memory = was_filling
         torch.use_deterministic_algorithms(was_deterministic)

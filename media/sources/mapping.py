@@ -235,7 +235,7 @@ def combined(
     if beside is not None and isinstance(titles, dict) and isinstance(titles.get("path"), str):
         titles["path"] = str(beside / titles["path"])
     for part, fields in given.items():
-        set_fields = {name: _scale(value) if name == "scale" else value for name, value in fields.items() if value}
+        set_fields = {name: _READ.get(name, str)(value) for name, value in fields.items() if value}
         if not set_fields:
             continue
         if not part:
@@ -249,6 +249,15 @@ def _scale(text: str) -> object:
     """``0..10`` as two texts, which the mapping reads as numbers."""
     low, dots, high = text.partition("..")
     return (low, high) if dots else text
+
+
+def _words(text: str) -> object:
+    """``rated=rate,watched=view`` as a table."""
+    pairs = [pair.partition("=") for pair in text.split(",")]
+    return {word.strip(): kind.strip() for word, _, kind in pairs}
+
+
+_READ = {"scale": _scale, "types": _words}
 
 
 def checked_issuer(issuer: str | None) -> str | None:

@@ -88,6 +88,7 @@ def _checks() -> list[Check]:
         files.journal,
         data.database,
         data.tables,
+        data.alerts,
         data.last_run,
     ]
     return own + [importlib.import_module(name).findings for name in AREAS if importlib.util.find_spec(name)]

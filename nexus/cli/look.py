@@ -66,13 +66,13 @@ def status(
             out.print(f"  {part.name}: {part.note}", markup=False)
     if not any(part.state == "running" for part in found):
         out.print("start it: bin/nexus up")
-    elif said := alerts_line(user_is_up=any(part.name == "postgres" and part.state == "running" for part in found)):
+    elif said := alerts_line(is_up=any(part.name == "postgres" and part.state == "running" for part in found)):
         out.print(Text(said, style="yellow"))
 
 
-def alerts_line(*, user_is_up: bool) -> str | None:
+def alerts_line(*, is_up: bool) -> str | None:
     """How many alerts are open, in words; None when there is none, or the database can't be asked."""
-    if not user_is_up:
+    if not is_up:
         return None
     from nexus.alerts import open_count
     from nexus.settings import load

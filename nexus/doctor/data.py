@@ -56,6 +56,19 @@ def database(home: Home, user: Settings) -> Iterator[Finding]:
         )
 
 
+def alerts(home: Home, user: Settings) -> Iterator[Finding]:
+    """What failed and is not well yet; nothing when the database does not answer (the part says so)."""
+    state = known(home, user)
+    if state is None:
+        return
+    from nexus.alerts import open_count
+
+    count = open_count(state.settings())
+    if count is not None:
+        said = f"{count} open" if count else "none"
+        yield Finding("alerts", said, "see bin/nexus alerts" if count else None, is_warning=True)
+
+
 def tables(_home: Home, user: Settings) -> Iterator[Finding]:
     """Whether every table opens, and every file that it names is there in its size."""
     if "://" in user.lake_url:

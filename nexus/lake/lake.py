@@ -40,12 +40,16 @@ class Lake:
         url: The folder or bucket.
         spark_url: A Spark Connect server; None: Sail in this process.
         is_jvm: Whether Spark on Java computes and writes (it needs a ``spark_url``), not Sail and delta-rs.
+        memory_mb: What Sail may hold before it spills; None: its default.
     """
 
-    def __init__(self, url: str, *, spark_url: str | None = None, is_jvm: bool = False) -> None:
+    def __init__(
+        self, url: str, *, spark_url: str | None = None, is_jvm: bool = False, memory_mb: int | None = None
+    ) -> None:
         self.url = url.rstrip("/")
         self.is_jvm = is_jvm
         self._spark_url = spark_url
+        self._memory_mb = memory_mb
         self._engine: Engine | None = None
         self._writer: Writer = JvmWriter(self.spark) if is_jvm else EmbeddedWriter()
         self.keeper: Keeper = JvmKeeper(self.spark) if is_jvm else EmbeddedKeeper()
@@ -53,7 +57,8 @@ class Lake:
     @classmethod
     def from_settings(cls, settings: Settings) -> Lake:
         """The lake that the settings name."""
-        return cls(settings.lake_url, spark_url=settings.lake.spark_url, is_jvm=settings.lake.is_jvm)
+        lake = settings.lake
+        return cls(settings.lake_url, spark_url=lake.spark_url, is_jvm=lake.is_jvm, memory_mb=lake.sail_memory_mb)
 
     @property
     def is_embedded(self) -> bool:
@@ -162,9 +167,10 @@ class Lake:
     def spark(self) -> SparkSession:
         """The Spark Connect session of this lake; started on first use."""
         if self._engine is None:
-            from nexus.lake.spark import Engine
+            from nexus.lake.spark import MEMORY_MB, Engine
 
-            self._engine = Engine(self._spark_url, is_jvm=self.is_jvm)
+            memory_mb = MEMORY_MB if self._memory_mb is None else self._memory_mb
+            self._engine = Engine(self._spark_url, is_jvm=self.is_jvm, memory_mb=memory_mb)
         return self._engine.session
 
     def spark_table(self, table: str, version: int | None = None) -> DataFrame:

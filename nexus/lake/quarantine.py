@@ -257,9 +257,7 @@ def corrected(lake: Lake, table: str, frame: DataFrame) -> DataFrame:
 
 
 def _plain_schema(wide: pl.DataFrame) -> pa.Schema:
-    return pa.schema(
-        [(name, pa.bool_() if kind == pl.Boolean else pa.string()) for name, kind in wide.schema.items()]
-    )
+    return pa.schema([(name, pa.bool_() if kind == pl.Boolean else pa.string()) for name, kind in wide.schema.items()])
 
 
 def _newest(given: pl.DataFrame, source: str) -> pl.DataFrame:

@@ -13,11 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from nexus.errors import NexusError, unavailable
-from nexus.settings import not_started
+from nexus.errors import Category, NexusError, unavailable
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
+
+
+MEMORY_MB = 1000
 
 
 class Engine:
@@ -26,12 +28,17 @@ class Engine:
     Threads share one session of Sail. On the JVM each thread has its own: a merge takes its key from the session.
     """
 
-    def __init__(self, url: str | None, *, is_jvm: bool = False) -> None:
+    def __init__(self, url: str | None, *, is_jvm: bool = False, memory_mb: int = MEMORY_MB) -> None:
         if is_jvm and url is None:
-            raise not_started("lake", "spark_url")
+            raise NexusError(
+                "the jvm engine has no address",
+                category=Category.UNAVAILABLE,
+                field="lake.spark_url",
+                remedy="run bin/nexus up, set lake.spark_url to a server, or set lake.engine=sail",
+            )
         self._server: Any = None
         self._is_jvm = is_jvm
-        self._url = url or self._embedded()
+        self._url = url or self._embedded(memory_mb)
         self._of_thread = threading.local()
         self._sessions: list[SparkSession] = []
         self._shared = self._connect(self._url)
@@ -48,8 +55,12 @@ class Engine:
             self._sessions.append(mine)
         return mine
 
-    def _embedded(self) -> str:
+    def _embedded(self, memory_mb: int) -> str:
+        # Sail reads its settings from here. Without a limit a sort holds the whole table; with one it spills.
         os.environ.setdefault("RUST_LOG", "error")
+        if memory_mb:
+            os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
+            os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(memory_mb * 1_000_000))
         from pysail.spark import SparkConnectServer
 
         self._server = SparkConnectServer("127.0.0.1", 0)

@@ -14,6 +14,7 @@ import numpy as np
 import polars as pl
 import pyarrow as pa
 
+from nexus.errors import Category, NexusError
 from nexus.lake import guard, spark_guard
 from nexus.lake.table import Table
 
@@ -43,9 +44,14 @@ class Stream:
 
     def _kept(self) -> Iterator[pa.RecordBatch]:
         """The batches; what goes wrong is kept, because delta-rs passes it on as words."""
+        from pyspark.errors import PySparkException
+
         self.count, self.error = 0, None
         try:
             yield from self._checked()
+        except PySparkException as error:
+            self.error = _not_computed(self._table, error)
+            raise
         except Exception as error:
             self.error = error
             raise
@@ -72,6 +78,16 @@ def arrow_chunks(frame: DataFrame) -> Iterator[pa.Table]:
     for part in client.to_table_as_iterator(plan.to_proto(client), plan.observations):
         if isinstance(part, pa.Table):
             yield part
+
+
+def _not_computed(table: Table, error: Exception) -> NexusError:
+    return NexusError(
+        f"{table.name}: the engine could not compute the rows: {str(error).splitlines()[0][:200]}",
+        category=Category.INTERNAL,
+        field=table.name,
+        remedy="if it is about memory, give lake.sail_memory_mb more (0: no limit), or use lake.engine=jvm",
+        cause=str(error)[:1000],
+    )
 
 
 def _has_twins(hashes: list[np.ndarray[Any, np.dtype[np.uint64]]]) -> bool:

@@ -34,6 +34,7 @@ class Library:
             ],
             dtype=np.intp,
         )
+        self.new_vectors = vectors.matrix[self.new_rows]
 
     @property
     def model_version(self) -> str | None:

@@ -30,7 +30,7 @@ from serving.viewers.viewer import Entry, Viewer
 
 EVERY_S = 0.1
 BATCH = 100
-AT_ONCE = 8
+AT_ONCE = 4
 WAITING = 5_000
 WITHIN_S = 2.0
 PAUSE_S = 1.0
@@ -99,6 +99,7 @@ class Recorder:
         self._part = part
         self._metrics = metrics
         self._waiting: deque[Made] = deque(maxlen=waiting)
+        self._sending = asyncio.Lock()
 
     def note(self, made: Made) -> None:
         """Write down an answer, soon."""
@@ -116,6 +117,10 @@ class Recorder:
 
     async def send(self) -> bool:
         """Send the oldest ones; False when Redis is away, and then they wait."""
+        async with self._sending:  # who stops waits for a batch that is under way, so that it is not sent twice
+            return await self._send()
+
+    async def _send(self) -> bool:
         batch = list(islice(self._waiting, BATCH))
         pipe = self._redis.pipeline(transaction=False)
         for place, made in enumerate(batch):

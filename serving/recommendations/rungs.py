@@ -132,7 +132,7 @@ def new_titles(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
     names, history = library.vectors.of(watched[:NEW_TITLE_HISTORY])
     if not names:
         return []
-    similarity = library.vectors.matrix[library.new_rows] @ history.T
+    similarity = library.new_vectors @ history.T
     nearest = similarity.argmax(axis=1)
     best = similarity.max(axis=1)
     barred = viewer.barred()

@@ -81,7 +81,7 @@ def read(kind: str, path: Path, inbox: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (lambda kind: b"1;1;4;1\n", "expected 4 fields, found 1"),
+        (lambda _: b"1;1;4;1\n", "expected 4 fields, found 1"),
         (lambda kind: line(kind, 1, 1, 4), "expected 4 fields, found 3"),
         (lambda kind: line(kind, 1, 1, 4, 1, 1), "expected 4 fields, found 5"),
         (lambda kind: line(kind, 1, "\xe9", 4, 1).decode().encode("latin-1"), "not UTF-8"),

@@ -134,6 +134,6 @@ def test_stage__two_layouts_in_one_folder__is_refused(tmp_path: Path) -> None:
 def test_stage__half_a_layout__names_the_file_that_is_missing(tmp_path: Path) -> None:
     path = folder_of("ml-100k", tmp_path)
     (path / "u.item").unlink()
-    with pytest.raises(NexusError, match="u.item is missing") as caught:
+    with pytest.raises(NexusError, match=r"u\.item is missing") as caught:
         MovieLens(path).stage(tmp_path / "inbox")
     assert caught.value.remedy == "name a folder or zip that has u.data and u.item"

@@ -173,7 +173,7 @@ def test_stage__columns_that_are_not_there__are_named_at_once_with_those_that_ar
 def test_stage__several_tables_in_a_folder__asks_which(tmp_path: Path) -> None:
     for name in ("a.csv", "b.csv"):
         (tmp_path / name).write_text(CSV)
-    with pytest.raises(NexusError, match="several files that may be the table: a.csv, b.csv") as caught:
+    with pytest.raises(NexusError, match=r"several files that may be the table: a\.csv, b\.csv") as caught:
         MappedTable(tmp_path, declared(FACTS)).stage(tmp_path / "inbox")
     assert caught.value.field == "interactions.file"
 
@@ -214,10 +214,14 @@ def test_read_toml__what_is_no_toml__is_one_clear_error(tmp_path: Path) -> None:
 @pytest.mark.unit
 def test_combined__what_is_given_by_hand__wins_and_paths_start_beside_the_file(tmp_path: Path) -> None:
     facts = {"issuer": "a", "interactions": {"viewer": "u"}, "titles": {"path": "t.csv"}}
-    given_by_hand = {"": {"issuer": "b"}, "interactions": {"viewer": None, "scale": "0..10"}, "titles": {"id": None}}
+    given_by_hand = {
+        "": {"issuer": "b"},
+        "interactions": {"viewer": None, "scale": "0..10", "types": "seen=view, r=rate"},
+        "titles": {"id": None},
+    }
     assert combined(facts, given_by_hand, tmp_path) == {
         "issuer": "b",
-        "interactions": {"viewer": "u", "scale": ("0", "10")},
+        "interactions": {"viewer": "u", "scale": ("0", "10"), "types": {"seen": "view", "r": "rate"}},
         "titles": {"path": str(tmp_path / "t.csv")},
     }
 

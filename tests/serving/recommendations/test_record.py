@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -102,3 +103,14 @@ async def test_recorder__more_than_fit__keeps_the_newest_and_counts_the_rest() -
     ids = [Served.model_validate_json(fields[FIELD]).recommendation_id for _, fields in redis.entries]
     assert ids == [one.recommendation_id for one in answers[3:]]
     assert b'nexus_served_records_total{outcome="dropped"} 3.0' in metrics.exposition()
+
+
+async def test_recorder__stopped_while_a_batch_is_under_way__sends_it_once() -> None:
+    redis, metrics = FakeRedis(), Metrics()
+    recorder = Recorder(redis, Part("redis"), metrics)  # type: ignore[arg-type]
+    answers = [made() for _ in range(12)]
+    for one in answers:
+        recorder.note(one)
+    await asyncio.gather(recorder.send(), recorder.stop(), recorder.stop())
+    ids = [Served.model_validate_json(fields[FIELD]).recommendation_id for _, fields in redis.entries]
+    assert ids == [one.recommendation_id for one in answers]

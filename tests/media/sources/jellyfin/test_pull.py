@@ -82,7 +82,7 @@ def test_pull__a_play_after_the_last_pull__is_the_only_new_row(server: FakeJelly
     assert [kind for kind, _, _ in events(lake)] == ["view"] * 3
 
 
-def test_pull__a_play_that_a_device_reports_late__is_not_lost(server: FakeJellyfin, lake: Lake, pulls: Pull) -> None:
+def test_pull__a_play_that_a_device_reports_late__is_not_lost(server: FakeJellyfin, pulls: Pull) -> None:
     anna = server.add_viewer(101)
     for number in range(1, 26):
         server.plays(anna, number, at(20, number))
