@@ -7,7 +7,7 @@ Does not belong here: who listens there (one file per part).
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
 from nexus.errors import Category, NexusError
@@ -54,13 +54,20 @@ def _candidates(wish: Wish, remembered: int | None) -> Iterator[int]:
     yield from range(LOWEST, start)
 
 
-def choose(wishes: list[Wish], remembered: Mapping[str, int], *, host: str = "127.0.0.1") -> dict[str, int]:
+def choose(
+    wishes: list[Wish],
+    remembered: Mapping[str, int],
+    *,
+    host: str = "127.0.0.1",
+    promised: Collection[int] = (),
+) -> dict[str, int]:
     """A free port for every wish, no two alike.
 
     Args:
         wishes: What is wanted, the most important first.
         remembered: Ports of the last time; taken again while they are free, so that URLs stay the same.
         host: The address to listen on.
+        promised: Ports of parts that do not listen yet.
 
     Raises:
         NexusError: category ``conflict`` when a port that a person asked for is taken.
@@ -68,7 +75,7 @@ def choose(wishes: list[Wish], remembered: Mapping[str, int], *, host: str = "12
     chosen: dict[str, int] = {}
     reserved = {wish.preferred for wish in wishes if wish.preferred}
     for wish in wishes:
-        others = (reserved - {wish.preferred}) | set(chosen.values())
+        others = (reserved - {wish.preferred}) | set(chosen.values()) | set(promised)
         for port in _candidates(wish, remembered.get(wish.name)):
             if port not in others and is_free(port, host):
                 chosen[wish.name] = port

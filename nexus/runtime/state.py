@@ -131,7 +131,8 @@ def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()
     local = [wish for wish in open_wishes if wish.name != "api"]
     chosen = kept | ports.choose(local, _without(remembered, kept))
     api = [wish for wish in open_wishes if wish.name == "api"]
-    chosen |= ports.choose(api, _without(remembered, chosen), host=user.api.host)
+    promised = chosen.values()
+    chosen = chosen | ports.choose(api, _without(remembered, chosen), host=user.api.host, promised=promised)
     write_json(home.run / "ports.json", chosen)
     state = State(home, user, chosen, _secrets(home))
     write_json(home.run / ENDPOINTS, endpoints(state))

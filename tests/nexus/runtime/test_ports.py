@@ -61,3 +61,10 @@ def test_choose__every_port_is_taken__says_so(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(ports, "is_free", lambda _port, _host="": False)
     with pytest.raises(NexusError, match="no free port"):
         ports.choose([Wish("a", 0)], {})
+
+
+def test_choose__ports_promised_to_others__are_left_alone(taken: Callable[..., None]) -> None:
+    taken()
+    first = ports.choose([Wish("postgres", 0)], {})
+    second = ports.choose([Wish("api", 0)], {}, promised=first.values())
+    assert second["api"] != first["postgres"]
