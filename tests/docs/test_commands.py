@@ -110,7 +110,8 @@ def _unknown(words: list[str]) -> str | None:
         if word.startswith("-"):
             name = word.partition("=")[0]
             known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
-            if name not in {*known, "--help", "-h"} and not getattr(command, "ignore_unknown_options", False):
+            is_lenient = command.context_settings.get("ignore_unknown_options", False)
+            if name not in {*known, "--help", "-h"} and not is_lenient:
                 return f"no option {name}"
         elif hasattr(command, "commands"):
             if word not in command.commands:
