@@ -33,7 +33,9 @@ def test_pipeline__movielens_100k_a_table_and_jellyfin__are_all_in_the_marts(tmp
     with serving(FakeJellyfin(movies=[movie(number) for number in range(1, 6)])) as server:
         anna = server.add_viewer(101)
         server.plays(anna, 1, "2024-03-01T20:00:00.0000000Z", IsFavorite=True)
-        server.plays(anna, 2, "2024-03-02T20:00:00.0000000Z", Played=False, PlaybackPositionTicks=9, PlayedPercentage=250.0)
+        server.plays(
+            anna, 2, "2024-03-02T20:00:00.0000000Z", Played=False, PlaybackPositionTicks=9, PlayedPercentage=250.0
+        )
         settings = Settings(
             home=tmp_path / "home",
             redis={"url": f"{urlsplit(redis_server)._replace(path='').geturl()}/8"},
