@@ -146,7 +146,7 @@ class LakeSettings(Area):
         None, description="sc://host:port of a Spark Connect server; unset: an embedded one of the engine's kind"
     )
     sail_memory_mb: int = Field(
-        1000,
+        400,
         ge=0,
         description="memory of the sail engine's sorts and joins; more spills to temporary files; 0: no limit",
     )

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
 
-MEMORY_MB = 1000
+MEMORY_MB = 400
 
 
 class Engine:
@@ -61,6 +61,8 @@ class Engine:
         if memory_mb:
             os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__TYPE", "fair")
             os.environ.setdefault("SAIL_RUNTIME__MEMORY_POOL__FAIR__MAX_SIZE", str(memory_mb * 1_000_000))
+            # A merge of spilled runs holds a batch of each: with Sail's 8192 rows, 5M ratings did not fit into 400 MB.
+            os.environ.setdefault("SAIL_EXECUTION__BATCH_SIZE", "2048")
         from pysail.spark import SparkConnectServer
 
         self._server = SparkConnectServer("127.0.0.1", 0)

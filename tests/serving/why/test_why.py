@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
-from uuid import UUID, uuid4
+from uuid import UUID
 
 import httpx
 import orjson
@@ -246,7 +246,11 @@ def test_why__popular_answer__has_neither_model_nor_reasons_but_counts(settings_
 
 @pytest.mark.parametrize(
     ("text", "category"),
-    [("nonsense", Category.INVALID), (str(uuid4()), Category.NOT_FOUND), (str(served.new_id()), Category.NOT_FOUND)],
+    [
+        ("nonsense", Category.INVALID),
+        ("0182bbee-9c88-42a6-8742-71710550db37", Category.NOT_FOUND),
+        ("01a2081b-9a01-75c4-b4fd-739927f9d9cc", Category.NOT_FOUND),
+    ],
 )
 def test_why__unknown_id__is_one_clear_error(settings_, text, category) -> None:
     with pytest.raises(NexusError) as caught:
