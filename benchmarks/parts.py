@@ -4,6 +4,7 @@
 
 Uses a fresh state folder under the system's temporary folder and removes it. The environment is already made when
 this runs, so its set-up is not in the seconds (``time bin/nexus --help`` on a fresh clone gives that).
+Limits on two quiet cores: first up 180 s, second up 20 s, all parts together 2.2 GiB; exit status 1 when one is missed.
 Memory is the proportional set size (Linux), summed over each part's processes, after ``--idle`` seconds without requests.
 """
 
@@ -14,6 +15,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -39,7 +41,7 @@ def run(home: Path, *words: str) -> tuple[float, str]:
     return seconds, done.stdout
 
 
-def main() -> None:
+def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--idle", type=float, default=20.0, help="seconds to wait before memory is read")
     idle = parser.parse_args().idle
@@ -58,13 +60,18 @@ def main() -> None:
         print(f"\n{'part':20} {'PSS MB':>8} {'RSS MB':>8}")
         for part in parts:
             print(f"{part['name']:20} {(part.get('pss_bytes') or 0) / 1e6:8.0f} {(part['rss_bytes'] or 0) / 1e6:8.0f}")
+        idle_mb = sum((p.get("pss_bytes") or 0) for p in parts) / 1e6
         print(
             f"{'all':20} {sum((p.get('pss_bytes') or 0) for p in parts) / 1e6:8.0f} {sum((p['rss_bytes'] or 0) for p in parts) / 1e6:8.0f}"
         )
     finally:
         run(home, "down")
         shutil.rmtree(home, ignore_errors=True)
+    held = {"first up": (first, 180.0), "second up": (second, 20.0), "idle MB": (idle_mb, 2.2 * 1024**3 / 1e6)}
+    for name, (found, limit) in held.items():
+        print(f"{name}: {found:.0f}, {found / limit:.2f} of the limit; {'holds' if found <= limit else 'MISSED'}")
+    return int(any(found > limit for found, limit in held.values()))
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

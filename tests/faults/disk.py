@@ -52,7 +52,7 @@ def small_disk(folder: Path) -> Iterator[Disk]:
     )
     if mounted.returncode:
         shutil.rmtree(copy)
-        pytest.skip(f"a full disk needs the right to mount one (root): {mounted.stderr.strip()}")
+        pytest.skip(f"NEXUS_TEST_DISK: a full disk needs the right to mount one (root): {mounted.stderr.strip()}")
     try:
         shutil.copytree(copy, folder, dirs_exist_ok=True)
         yield Disk(folder)
