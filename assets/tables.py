@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 OWNER = "team:nexus"
+# For steps that fill a server and change nothing when done twice: a server that dies is back within seconds.
+SERVER_MAY_RESTART = dg.RetryPolicy(max_retries=3, delay=4)
 Metadata = Mapping[str, Any]
 
 

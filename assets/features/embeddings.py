@@ -9,7 +9,7 @@ import asyncio
 import dagster as dg
 
 from assets.resources import PlatformResource
-from assets.tables import OWNER
+from assets.tables import OWNER, SERVER_MAY_RESTART
 from media.text.backfill import embed_missing
 from media.text.cache import MODEL_NAME
 from media.text.embedder import TextEmbedder
@@ -18,7 +18,13 @@ from nexus.db.pool import acquire, async_pool, connect
 from nexus.settings import Settings
 
 
-@dg.asset(group_name="features", owners=[OWNER], kinds={"postgres", "onnx"}, deps=["serving_nexus__facts"])
+@dg.asset(
+    group_name="features",
+    owners=[OWNER],
+    kinds={"postgres", "onnx"},
+    deps=["serving_nexus__facts"],
+    retry_policy=SERVER_MAY_RESTART,
+)
 def content_embeddings(context: dg.AssetExecutionContext, platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Embed every title whose text has no current vector; the same titles again embed nothing."""
     settings = platform.settings()

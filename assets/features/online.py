@@ -11,13 +11,15 @@ import dagster as dg
 import polars as pl
 
 from assets.resources import PlatformResource
-from assets.tables import OWNER
+from assets.tables import OWNER, SERVER_MAY_RESTART
 from features import compute, definitions, store
 
 _TABLES = tuple(view.table for view in definitions.VIEWS)
 
 
-@dg.asset(group_name="features", owners=[OWNER], kinds={"feast", "redis"}, deps=list(_TABLES))
+@dg.asset(
+    group_name="features", owners=[OWNER], kinds={"feast", "redis"}, deps=list(_TABLES), retry_policy=SERVER_MAY_RESTART
+)
 def feast_online__recommender(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Apply the Feast repository, then materialise the newest values of viewers and titles into Redis."""
     settings, lake = platform.settings(), platform.lake()

@@ -12,7 +12,7 @@ import dagster as dg
 import polars as pl
 
 from assets.resources import PlatformResource
-from assets.tables import OWNER
+from assets.tables import OWNER, SERVER_MAY_RESTART
 from nexus.db import publish
 from nexus.db.pool import connect
 from nexus.db.seen import write_seen
@@ -23,7 +23,9 @@ _TITLES, _INTERACTIONS, _STATISTICS = "core_nexus__titles", "marts_nexus__intera
 _FROM = (_RATINGS, _LOADED, _EVENTS, _TITLES, _INTERACTIONS, _STATISTICS)
 
 
-@dg.asset(group_name="serving", owners=[OWNER], kinds={"postgres", "redis"}, deps=list(_FROM))
+@dg.asset(
+    group_name="serving", owners=[OWNER], kinds={"postgres", "redis"}, deps=list(_FROM), retry_policy=SERVER_MAY_RESTART
+)
 def serving_nexus__facts(platform: PlatformResource) -> dg.MaterializeResult[None]:
     """Merge viewers, titles, interactions and popularity into Postgres, histories and hidden titles into Redis."""
     lake = platform.lake()

@@ -68,7 +68,8 @@ def platform(settings, tmp_path_factory):
             line_number=pl.int_range(pl.len(), dtype=pl.Int64),
         ),
     )
-    write(lake, "core_nexus__events", declared("core_nexus__events").schema.empty_table())
+    for empty in ("core_nexus__events", "core_loaded__interactions"):
+        write(lake, empty, declared(empty).schema.empty_table())
     write(
         lake,
         "core_nexus__titles",
