@@ -33,8 +33,13 @@ async def ask(client: httpx.AsyncClient, user: str, **headers: str) -> dict[str,
 
 
 async def send(client: httpx.AsyncClient, *events: dict[str, Any]) -> None:
-    response = await client.post("/v1/events", json={"events": list(events)})
-    assert response.json()["accepted"] == len(events), response.text
+    for _ in range(20):  # a busy machine may answer 503; the same events count once
+        response = await client.post("/v1/events", json={"events": list(events)})
+        if response.status_code != 503:
+            break
+    assert response.status_code == 200, response.text
+    answer = response.json()
+    assert answer["accepted"] + answer["duplicates"] == len(events), response.text
 
 
 def state(client: Any) -> Any:
