@@ -1,6 +1,6 @@
 """What is new since a model was last judged: staged loads, and events of the API.
 
-Belongs here: counting it cheaply (this runs twice a minute), and the decision whether it is worth a training.
+Belongs here: counting it cheaply (a sensor asks every minute), and the decision whether it is worth a training.
 Does not belong here: Dagster's events and runs (assets.schedules).
 """
 
@@ -14,7 +14,7 @@ from typing import Any
 from media.sources.base import staged_loads
 from media.sources.review import is_taken
 from nexus.events import STREAM
-from nexus.lake.drain import stream_id_of
+from nexus.lake.drain import waiting
 from nexus.lake.lake import Lake
 from nexus.settings import Settings
 
@@ -64,19 +64,11 @@ def collect(settings: Settings, lake: Lake, client: Any, *, known_events: int, n
         now: The time; default the clock's.
     """
     settled = (now or datetime.now(UTC)) - SETTLED
-    waiting = [load for load in staged_loads(settings.inbox) if load.staged_at <= settled]
-    loads = tuple(load.load_id for load in waiting if not is_taken(lake, load))
+    inbox = [load for load in staged_loads(settings.inbox) if load.staged_at <= settled]
+    loads = tuple(load.load_id for load in inbox if not is_taken(lake, load))
     drained = lake.count(_EVENTS) if lake.exists(_EVENTS) else 0
-    events = drained + in_stream(lake, client, at_most=settings.training.min_new_events)
+    events = drained + waiting(lake, client, stream=STREAM, table=_EVENTS, at_most=settings.training.min_new_events)
     return News(loads, events, max(events - known_events, 0))
-
-
-def in_stream(lake: Lake, client: Any, *, at_most: int) -> int:
-    """Events that wait for a drain, counted up to a limit."""
-    if not client.xlen(STREAM):
-        return 0
-    position = lake.last_key(_EVENTS, f"drain:{STREAM}") or 0
-    return len(client.xrange(STREAM, min=f"({stream_id_of(position)}", max="+", count=at_most))
 
 
 def judge(settings: Settings, news: News, *, last_run_at: datetime | None, now: datetime | None = None) -> Verdict:
@@ -96,6 +88,7 @@ def judge(settings: Settings, news: News, *, last_run_at: datetime | None, now: 
     rest = timedelta(seconds=area.cooldown_s)
     if last_run_at is not None and (now or datetime.now(UTC)) - last_run_at < rest:
         return Verdict(
-            False, f"{news.new_events} new events; the last run was at {last_run_at:%H:%M}Z, {rest} ago at least"
+            False,
+            f"{news.new_events} new events; the last run was at {last_run_at:%H:%M}Z, and {rest} have to pass after it",
         )
     return Verdict(True, f"{news.new_events} events are new since the last judged model")

@@ -148,6 +148,13 @@ def drain(
             continue
 
 
+def waiting(lake: Lake, client: Stream, *, stream: str, table: str, at_most: int) -> int:
+    """Entries that the next drain would append, counted up to a limit; changes nothing."""
+    life = _present(lake, client, stream, table, _text(client.get(_life_key(stream)) or b""))
+    position = (lake.last_key(table, life.app) or 0) if life is not None else 0
+    return len(client.xrange(stream, min=f"({stream_id_of(position)}", max="+", count=at_most))
+
+
 @dataclass(frozen=True, slots=True)
 class _Life:
     """One life of a stream; ``ceiling``: the largest position that the table had when it began."""
@@ -163,15 +170,25 @@ class _Life:
 
 def _life(lake: Lake, client: Stream, stream: str, table: str) -> _Life:
     """The life that the stream is in; a new one when its name is lost, or its ids fell behind what was drained of it."""
-    key = f"nexus:life:{stream}"
-    said = _text(client.get(key) or b"")
-    last = position_of(_text(client.xinfo_stream(stream)["last-generated-id"])) if client.exists(stream) else 0
-    if said:
-        known = _read_life(said, stream)
-        if (lake.last_key(table, known.app) or 0) <= last:
-            return known
+    said = _text(client.get(_life_key(stream)) or b"")
+    known = _present(lake, client, stream, table, said)
+    if known is not None:
+        return known
     fresh = f"{uuid.uuid4().hex} {_ceiling(lake, table)}"
-    return _read_life(_text(client.eval(_REPLACE, 1, key, said, fresh)), stream)
+    return _read_life(_text(client.eval(_REPLACE, 1, _life_key(stream), said, fresh)), stream)
+
+
+def _present(lake: Lake, client: Stream, stream: str, table: str, said: str) -> _Life | None:
+    """The life of that name, while the stream is still in it."""
+    if not said:
+        return None
+    known = _read_life(said, stream)
+    last = position_of(_text(client.xinfo_stream(stream)["last-generated-id"])) if client.exists(stream) else 0
+    return known if (lake.last_key(table, known.app) or 0) <= last else None
+
+
+def _life_key(stream: str) -> str:
+    return f"nexus:life:{stream}"
 
 
 def _read_life(said: str, stream: str) -> _Life:

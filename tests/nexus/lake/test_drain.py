@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import redis
 
-from nexus.lake.drain import drain
+from nexus.lake.drain import drain, waiting
 from nexus.lake.lake import Lake
 
 pytestmark = pytest.mark.integration
@@ -161,3 +161,19 @@ def test_drain__only_the_name_of_the_life_is_lost__appends_nothing_twice(lake: L
     _sent(client, 4, 1, at_ms=1_900_000_000_001)
     assert _run(lake, client, batch=2) == 1
     assert _bodies(lake) == [f"e{number}" for number in range(5)]
+
+
+def test_waiting__drained_entries_that_stay_for_a_slower_reader__do_not_count(lake: Lake, client: Any) -> None:
+    def look() -> int:
+        return waiting(lake, client, stream="test:drain", table=TABLE, at_most=100)
+
+    assert look() == 0
+    client.xgroup_create("test:drain", "copier", id="0", mkstream=True)
+    for number in range(3):
+        client.xadd("test:drain", {"event": f"e{number}"})
+    assert look() == 3
+    assert _run(lake, client) == 3
+    assert client.xlen("test:drain") == 3
+    assert look() == 0
+    client.xadd("test:drain", {"event": "e3"})
+    assert look() == 1

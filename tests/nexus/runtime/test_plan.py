@@ -10,31 +10,14 @@ from pathlib import Path
 import pytest
 
 from nexus.errors import NexusError
-from nexus.runtime import ports, postgres, state
-from nexus.runtime.home import Home, read_json
+from nexus.runtime import postgres
+from nexus.runtime.home import read_json
 from nexus.runtime.orchestrator import _closure
 from nexus.runtime.parts import MIGRATION, NAMES, all_parts
 from nexus.runtime.state import State
 from nexus.runtime.supervisor import configuration
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., State]:
-    """Chooses ports and writes endpoints for a home, with given variables set."""
-    monkeypatch.setattr(ports, "is_free", lambda _port, _host="": True)
-    monkeypatch.setenv("NEXUS_HOME", str(tmp_path / "home"))
-
-    def make(**variables: str) -> State:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        user = state.user_settings()
-        home = Home(user.home)
-        home.ensure()
-        return state.prepare(home, user)
-
-    return make
 
 
 def test_prepare__nothing_set__publishes_every_endpoint_in_the_shape_of_settings(prepare: Callable[..., State]) -> None:

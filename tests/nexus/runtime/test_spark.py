@@ -9,29 +9,11 @@ from pathlib import Path
 import pytest
 
 from nexus.errors import Category, NexusError
-from nexus.runtime import ports, spark, spark_jars, state
-from nexus.runtime.home import Home
+from nexus.runtime import spark, spark_jars
 from nexus.runtime.parts import all_parts
 from nexus.runtime.state import State
 
 pytestmark = pytest.mark.unit
-
-
-@pytest.fixture
-def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., State]:
-    """Chooses ports and writes endpoints for a home, with given variables set."""
-    monkeypatch.setattr(ports, "is_free", lambda _port, _host="": True)
-    monkeypatch.setenv("NEXUS_HOME", str(tmp_path / "home"))
-
-    def make(**variables: str) -> State:
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        user = state.user_settings()
-        home = Home(user.home)
-        home.ensure()
-        return state.prepare(home, user)
-
-    return make
 
 
 def test_parts__nothing_set__there_is_no_spark(prepare: Callable[..., State]) -> None:
