@@ -21,6 +21,7 @@ import hypothesis
 import pytest
 from pytest_socket import disable_socket, enable_socket
 
+from nexus import telemetry
 from nexus.runtime import ports, postgres, redis, temporal
 from nexus.runtime.command import Command
 from nexus.settings import Settings
@@ -173,6 +174,16 @@ def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     health = f"http://127.0.0.1:{http}/api/v1/namespaces/default"
     with _running(command, data / "log", lambda: _http_answers(health)):
         yield f"127.0.0.1:{frontend}"
+
+
+@pytest.fixture(autouse=True)
+def _untraced() -> Iterator[None]:
+    """A test that traced this process leaves it as it was, for the next one that configures tracing."""
+    before = telemetry._process.active
+    yield
+    made = telemetry._process.active
+    if made is not None and made is not before:
+        made.close()
 
 
 @pytest.fixture(scope="session", autouse=True)

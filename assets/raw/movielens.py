@@ -28,10 +28,12 @@ def raw_movielens__titles(platform: PlatformResource) -> dg.MaterializeResult[No
 
 
 def _append_all(platform: PlatformResource, table: str) -> dg.MaterializeResult[None]:
-    lake, inbox = platform.lake(), platform.settings().inbox
+    lake, settings = platform.lake(), platform.settings()
+    inbox = settings.inbox
     loads = [load for load in staged_loads(inbox) if load.parts(table)]
     appended = [append(lake, load, table) for load in loads]
-    if not loads and any(load.parts(INTERACTIONS) for load in staged_loads(inbox)):
+    is_elsewhere = settings.jellyfin.url is not None or any(load.parts(INTERACTIONS) for load in staged_loads(inbox))
+    if not loads and is_elsewhere:
         lake.write(table, declared(table).schema.empty_table(), mode="append")
     if not lake.exists(table):
         raise NexusError(

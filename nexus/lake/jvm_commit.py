@@ -49,6 +49,8 @@ AGAIN = (
     "DELTA_PATH_EXISTS",
     "TABLE_OR_VIEW_ALREADY_EXISTS",
 )
+# A table that another writer is just making looks like a folder with strange files in it; so do strange files.
+_MAYBE_BEING_MADE, _MAKING_TRIES = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", 6
 _REFUSALS = ("DELTA_VIOLATE_CONSTRAINT", "DELTA_NOT_NULL_CONSTRAINT", "DELTA_REPLACE_WHERE_MISMATCH")
 _APP, _VERSION, _FACTS = (
     "spark.databricks.delta.write.txnAppId",
@@ -83,11 +85,15 @@ def commit(table: Table, uri: str, rows: DataFrame, count: int, how: Write) -> W
             return _result(table, uri, snapshot.version(), mark, count)
         except PySparkException as error:
             condition = error.getCondition() or ""
-            if not condition.startswith(AGAIN):
+            if not _is_worth_another_try(condition, attempt):
                 raise translated(table, error) from error
             logs.get(__name__).debug("commit_conflict", table=table.name, attempt=attempt, cause=condition)
             time.sleep(random.uniform(0.05, 0.2) * (attempt + 1))  # noqa: S311 spreads writers, no secret
     raise gave_up(table, _TRIES)
+
+
+def _is_worth_another_try(condition: str, attempt: int) -> bool:
+    return condition.startswith(AGAIN) or (condition == _MAYBE_BEING_MADE and attempt < _MAKING_TRIES)
 
 
 def place(uri: str) -> str:
