@@ -21,6 +21,7 @@ class Job(StrEnum):
     EVENTS = "events"
     CORE = "core"
     CARE = "care"
+    CHAIN = "chain"
 
 
 def register(app: typer.Typer) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import dagster as dg
 
-from assets import alerts, automation, checks, jobs, resources, schedules, tracing
+from assets import alerts, automation, chain, checks, jobs, resources, schedules, tracing
 from nexus.settings import Settings, load
 
 LAYERS = ("raw", "core", "marts", "features", "models", "reports", "care")
@@ -54,6 +54,7 @@ def build_defs(
         sensors=[
             *schedules.sensors(settings),
             *automation.sensors(settings),
+            *chain.sensors(settings),
             *alerts.build(),
             *_of(modules, dg.SensorDefinition),
         ],

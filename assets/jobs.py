@@ -14,22 +14,25 @@ PIPELINE = "pipeline"
 EVENTS = "events"
 CORE = "core"
 CARE = "care"
+CHAIN = "chain"
 CARE_GROUP = "care"
+CHAIN_ASSETS = ("raw_chain__logs", "core_chain__events", "core_chain__transfers", "marts_chain__tokens")
 
 
 def build(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     """Every job of the code location."""
+    chain = dg.AssetSelection.assets(*CHAIN_ASSETS)
     return [
         dg.define_asset_job(
             PIPELINE,
-            selection=dg.AssetSelection.all() - dg.AssetSelection.groups(CARE_GROUP, "reports"),
+            selection=dg.AssetSelection.all() - dg.AssetSelection.groups(CARE_GROUP, "reports") - chain,
             description="Everything, from what arrived to what is served: raw, core, marts, features, models, serving.",
             executor_def=tracing.in_process(),
             tags=compute.run_tags(settings),
         ),
         dg.define_asset_job(
             CORE,
-            selection=dg.AssetSelection.groups("core"),
+            selection=dg.AssetSelection.groups("core") - chain,
             description="Judge every raw row by today's rules: what is accepted, and what is quarantined.",
             executor_def=tracing.in_process(),
         ),
@@ -37,6 +40,12 @@ def build(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
             CARE,
             selection=dg.AssetSelection.groups(CARE_GROUP),
             description="Compact, order, checkpoint and vacuum the lake's tables.",
+            executor_def=tracing.in_process(),
+        ),
+        dg.define_asset_job(
+            CHAIN,
+            selection=chain,
+            description="What the chain says of our contracts: read its logs, decode them, make the table of tokens.",
             executor_def=tracing.in_process(),
         ),
         dg.define_asset_job(

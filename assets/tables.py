@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
+import polars as pl
 
 from assets.resources import PlatformResource
 from nexus.lake import quarantine
@@ -91,19 +92,55 @@ def rebuild(
         more: Further metadata, from the finished table.
     """
     lake = platform.lake()
+    facts = _made_from(lake, sources)
+    rows = 0
+    if _is_other(lake, name, facts):
+        frames = [quarantine.corrected(lake, source, lake.spark_table(source)) for source in sources]
+        rows = lake.write(name, transform(*frames), mode="overwrite", facts=facts).rows
+    extra = dict(more(lake)) if more is not None and rows else {}
+    return result(lake, name, rows_written=rows, more={**extra, "made_from": facts["inputs"], "code": facts["code"]})
+
+
+def remade(
+    platform: PlatformResource,
+    name: str,
+    sources: Sequence[str],
+    transform: Callable[..., pl.DataFrame],
+    code: str = "",
+) -> dg.MaterializeResult[None]:
+    """The same for small tables, which need no engine: polars frames in, one out.
+
+    Args:
+        platform: The platform.
+        name: The table.
+        sources: The tables that the transformation takes, in its order.
+        transform: Polars DataFrames in, one out.
+        code: What else the result depends on, as a short hash.
+    """
+    lake = platform.lake()
+    facts = _made_from(lake, sources)
+    facts["code"] += code
+    rows = 0
+    if _is_other(lake, name, facts):
+        frames = [pl.DataFrame(lake.read(source)) for source in sources]
+        rows = lake.write(name, transform(*frames), mode="overwrite", facts=facts).rows
+    return result(lake, name, rows_written=rows, more={"made_from": facts["inputs"], "code": facts["code"]})
+
+
+def _made_from(lake: Lake, sources: Sequence[str]) -> dict[str, str]:
+    """Versions and identities of what a table is made from, and the code that makes it."""
     provenance = {source: content_version(lake, source) for source in sources}
     corrections = [at for source in sources if (at := quarantine.version(lake, source)) is not None]
     if corrections:
         provenance[quarantine.CORRECTIONS] = max(corrections)
     identities = {source: lake.identity(source) for source in sources}
-    facts = {"inputs": str(provenance), "tables": str(identities), "code": code_version()}
+    return {"inputs": str(provenance), "tables": str(identities), "code": code_version()}
+
+
+def _is_other(lake: Lake, name: str, facts: Mapping[str, str]) -> bool:
+    """Whether a table was not made from exactly these."""
     last = last_change(lake, name)
-    rows = 0
-    if any(last.get(fact) != value for fact, value in facts.items()):
-        frames = [quarantine.corrected(lake, source, lake.spark_table(source)) for source in sources]
-        rows = lake.write(name, transform(*frames), mode="overwrite", facts=facts).rows
-    extra = dict(more(lake)) if more is not None and rows else {}
-    return result(lake, name, rows_written=rows, more={**extra, "made_from": str(provenance), "code": facts["code"]})
+    return any(last.get(fact) != value for fact, value in facts.items())
 
 
 @cache

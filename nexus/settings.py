@@ -254,6 +254,70 @@ class JellyfinSettings(Area):
     timeout_s: float = Field(30.0, gt=0, le=600, description="patience with one answer")
 
 
+class PinService(Area):
+    """A remote pinning service (Pinning Service API 1.0.0)."""
+
+    name: str = Field(min_length=1, max_length=64, description="what it is called here")
+    url: str = Field(description="its API endpoint, as in https://host/psa")
+    token: SecretStr = Field(description="bearer token")
+    gateway_url: str | None = Field(None, description="a gateway of that service, from which health takes blocks")
+
+
+class Web3Settings(Area):
+    """Chain, IPFS and minting; off unless asked for (``bin/nexus up --with web3``)."""
+
+    enabled: bool = Field(False, description="run (or use) a chain and an IPFS node; titles can be minted")
+    chain: Literal["anvil", "ethereum", "sepolia", "polygon", "amoy", "bsc", "bsc-testnet"] = Field(
+        "anvil", description="which chain; its finality rule and gas policy come with the name"
+    )
+    rpc_urls: tuple[SecretStr, ...] = Field((), description="JSON-RPC endpoints of that chain; unset: embedded anvil")
+    chain_port: int = Field(18545, ge=0, le=65535, description="preferred port of the embedded chain; 0: any free one")
+    chain_program: Path | None = Field(
+        None, description="anvil of one's own; unset: of the PATH, else fetched with npm"
+    )
+    finality_depth: int | None = Field(None, ge=1, le=10_000, description="confirmations; unset: the chain's own rule")
+    max_fee_gwei: float | None = Field(
+        None, gt=0, description="most that a unit of gas may cost; unset: the chain's own"
+    )
+    rpc_per_second: float | None = Field(
+        None, gt=0, description="most requests a second to one endpoint; unset: no limit"
+    )
+    media_contract: str | None = Field(None, description="address of NexusMedia; unset: deployed and recorded by us")
+    logs_from_block: int | None = Field(
+        None, ge=0, description="block from which logs are read; unset: found by the time of deployment"
+    )
+    treasury: str | None = Field(None, description="address that owns tokens minted for nobody; unset: our own")
+    royalty_bps: int = Field(500, ge=0, le=10_000, description="default royalty in basis points of a sale")
+    lanes: int = Field(2, ge=1, le=32, description="signers that mint side by side")
+    signer_url: str | None = Field(None, description="KMS-style signer service; unset: encrypted keystores of our own")
+    signer_token: SecretStr | None = Field(None, description="bearer token of the signer service")
+    rotate_signer: Cron | None = Field(
+        None, description="when the minting key is replaced by itself; unset: when asked"
+    )
+    ipfs_url: str | None = Field(None, description="RPC address of an IPFS node; unset: embedded Kubo")
+    ipfs_program: Path | None = Field(
+        None, description="Kubo of one's own; unset: of the PATH, else built with Go, else js-ipfs of npm"
+    )
+    ipfs_port: int = Field(
+        15001, ge=0, le=65535, description="preferred RPC port of the embedded node; 0: any free one"
+    )
+    ipfs_gateway_url: str | None = Field(None, description="gateway of that node; written by the runtime")
+    ipfs_gateway_port: int = Field(15081, ge=0, le=65535, description="preferred gateway port; 0: any free one")
+    ipfs_swarm_port: int = Field(14001, ge=0, le=65535, description="preferred swarm port; 0: any free one")
+    ipfs_is_public: bool = Field(False, description="let the embedded node join the public network")
+    gateways: tuple[str, ...] = Field((), description="trustless gateways to fall back to; every block is hashed")
+    pin_services: tuple[PinService, ...] = Field((), description="remote services that pin too")
+    pins_required: int = Field(1, ge=1, le=16, description="how many pins (our node's included) a mint waits for")
+    domain: str | None = Field(None, description="host that wallets sign in to (EIP-4361); unset: the API's own")
+
+
+class KeysSettings(Area):
+    """The keyring that encrypts keystores and what workflows carry."""
+
+    password: SecretStr | None = Field(None, description="wraps the keyring; written by the runtime when embedded")
+    encrypt_payloads: bool = Field(True, description="encrypt what workflows carry (Temporal payloads)")
+
+
 class Settings(BaseSettings):
     """The whole tree. Build it with :func:`load`."""
 
@@ -283,6 +347,8 @@ class Settings(BaseSettings):
     care: CareSettings = CareSettings()
     alerts: AlertSettings = AlertSettings()
     jellyfin: JellyfinSettings = JellyfinSettings()
+    web3: Web3Settings = Web3Settings()
+    keys: KeysSettings = KeysSettings()
 
     @field_validator("home")
     @classmethod

@@ -14,6 +14,11 @@ from nexus.errors import invalid
 
 INGEST_WORKFLOW = "IngestAnalyseRecommend"
 PROMOTE_WORKFLOW = "PromoteModel"
+MINT_WORKFLOW = "MintMedia"
+ROYALTIES_WORKFLOW = "DistributeRoyalties"
+PROPOSAL_WORKFLOW = "ExecuteProposal"
+ROTATE_SIGNER_WORKFLOW = "RotateSigner"
+ROTATE_KEYS_WORKFLOW = "RotateKeys"
 
 PROGRESS_QUERY = "progress"
 STATUS_QUERY = "status"
@@ -25,6 +30,14 @@ STEPS_MEMO = "steps"
 
 CONTENT_CHANNEL = "nexus:content-changed"
 """Redis channel: the message is the id of the title that changed."""
+
+MINTED_CHANNEL = "nexus:token-minted"
+"""Redis channel: the message is JSON, a MintResult with its content_id."""
+
+MINTED_STREAM = "nexus:tokens"
+"""Redis stream of the same messages, one for each token; the newest ten thousand or so."""
+
+ROTATE_SIGNER_SCHEDULE = "rotate-signer"
 
 Action = Literal["promote", "rollback"]
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z_.-]{0,63}")
@@ -43,6 +56,36 @@ def promote_id(model_name: str, version: str) -> str:
 def rollback_id(model_name: str, champion_version: str) -> str:
     """Id of the workflow that takes this champion back: asking twice rolls back once."""
     return f"rollback-{model_name}-{check_version(champion_version)}"
+
+
+def mint_id(content_id: object) -> str:
+    """Id of the operation that mints this title: there is one for a title, for ever."""
+    return f"mint-{content_id}"
+
+
+def royalties_id(number: object) -> str:
+    """Id of one distribution: the same number pays nobody twice."""
+    return f"royalties-{number}"
+
+
+def proposal_id(number: int) -> str:
+    """Id of the operation that executes this proposal (a governor's proposal id)."""
+    return f"proposal-{number}"
+
+
+def rotate_signer_id(number: int = 1) -> str:
+    """Id of a replacement of minting keys; asked for while it runs, it is joined."""
+    return f"rotate-signer-{number}"
+
+
+def rotate_keys_id(number: int = 1) -> str:
+    """Id of a change of the keyring's active key; asked for while it runs, it is joined."""
+    return f"rotate-keys-{number}"
+
+
+def web3_queue(task_queue: str) -> str:
+    """The queue of what waits for a chain or for IPFS: its slots are its own, so that nothing else waits for them."""
+    return f"{task_queue}-web3"
 
 
 def check_version(version: str) -> str:

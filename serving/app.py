@@ -18,8 +18,10 @@ from nexus.settings import Settings, load
 from serving import problems
 from serving.content.router import router as content_router
 from serving.events.router import router as events_router
+from serving.governance.router import router as governance_router
 from serving.health.router import router as health_router
 from serving.history.router import router as history_router
+from serving.keys.router import router as keys_router
 from serving.limits import BodyLimit
 from serving.metrics import Metrics, Timed
 from serving.models.router import router as models_router
@@ -30,17 +32,23 @@ from serving.reference.openapi import describe
 from serving.reference.router import router as reference_router
 from serving.responses import SecurityHeaders
 from serving.state import State
+from serving.tokens.router import router as tokens_router
 from serving.tracing import Traced
 from serving.viewers.router import router as viewers_router
+from serving.wallets.router import router as wallets_router
 
 WEB = Path(__file__).parent / "web"
 ROUTERS = (
     recommendations_router,
     history_router,
     viewers_router,
+    wallets_router,
     events_router,
+    tokens_router,  # its paths under /v1/content/ are longer than the content's own
     content_router,
     operations_router,
+    keys_router,
+    governance_router,
     models_router,
     health_router,
     reference_router,

@@ -27,6 +27,7 @@ _REMEDIES = {
     404: "look up the routes in /docs",
     405: "use one of the methods in the Allow header; /docs lists them",
     413: "send less at once, as several requests",
+    429: "wait as long as Retry-After says",
 }
 
 
@@ -200,6 +201,14 @@ def _example(status: int, kind: str, detail: str, **more: str) -> dict[str, Any]
 
 
 _EXAMPLES = {
+    403: _example(
+        403,
+        "forbidden",
+        "only the owner of a wallet unlinks it",
+        field="address",
+        value="0x70997970C51812dc3A010C7d01b50e0d17dc79C8",
+        remedy="sign in with this wallet first",
+    ),
     404: _example(
         404, "not_found", "no such viewer", field="user", value="movielens:9999999", remedy="GET /v1/users lists them"
     ),
@@ -213,6 +222,9 @@ _EXAMPLES = {
         field="limit",
         value="1000000000",
         remedy="send a value within the limits (le 100)",
+    ),
+    429: _example(
+        429, "too_many_requests", "more than 10 of these a minute", remedy="wait as long as Retry-After says"
     ),
     503: _example(503, "unavailable", "redis does not answer", remedy="send the same events again in a moment"),
 }

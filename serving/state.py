@@ -28,8 +28,10 @@ from serving.content.vectors import Vectors
 from serving.events.lag import Lag
 from serving.events.projector import Projector
 from serving.events.service import Events
+from serving.governance.service import Governance
 from serving.health.service import Health
 from serving.history.service import History
+from serving.keys.service import Keys
 from serving.metrics import Metrics
 from serving.models.champion import Champion, Watcher
 from serving.models.service import Models
@@ -41,9 +43,13 @@ from serving.recommendations.library import Library
 from serving.recommendations.record import Recorder
 from serving.recommendations.service import Recommendations
 from serving.recommendations.versions import Versions
+from serving.tokens.enabled import Web3
+from serving.tokens.service import Tokens
 from serving.viewers.memory import Memory
 from serving.viewers.service import Directory
 from serving.viewers.store import Viewers
+from serving.wallets.rate import Rate
+from serving.wallets.service import Wallets
 
 MODEL_THREADS = 2
 GC_THRESHOLDS = (10_000, 10, 1_000)
@@ -90,6 +96,11 @@ class State:
         )
         self.events = Events(self.redis, self.redis_part, self.finder, self.viewers, self.memory, metrics)
         self.operations = Operations(settings, self.finder)
+        self.web3 = Web3(settings)
+        self.wallets = Wallets(settings, self.database, self.viewers, Rate(self.redis, self.redis_part), self.web3)
+        self.tokens = Tokens(settings, self.finder, self.operations, self.database, self.web3)
+        self.keys = Keys(settings, self.operations, self.database, self.web3)
+        self.governance = Governance(settings, self.database, self.web3)
         self.models = Models(settings, lambda: self.library.champion)
         self.health = Health(
             lambda: self.library, self.redis, self.redis_part, self.database, self.operations, self.models
@@ -139,6 +150,7 @@ class State:
         await self.recorder.stop()
         await asyncio.gather(*map(_end, self._tasks))
         self.executor.shutdown(wait=False, cancel_futures=True)
+        await self.governance.close()
         await self.redis.aclose()
         await self.database.pool.close(timeout=2.0)
 

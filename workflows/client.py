@@ -47,6 +47,8 @@ from workflows.messages import (
     PromoteModelResult,
     Step,
 )
+from workflows.web3_client import KINDS as WEB3_KINDS
+from workflows.web3_client import start_mint, start_proposal, start_rotate_keys, start_rotate_signer, start_royalties
 
 __all__ = [
     "approve",
@@ -57,12 +59,18 @@ __all__ = [
     "run_promote",
     "run_rollback",
     "start_ingest",
+    "start_mint",
+    "start_proposal",
+    "start_rotate_keys",
+    "start_rotate_signer",
+    "start_royalties",
 ]
 
 PING_TIMEOUT = timedelta(seconds=2)
 UPDATE_TIMEOUT = timedelta(seconds=10)
 PROMOTION_PATIENCE_S = 600.0
-_KINDS = ("ingest-", "promote-", "rollback-")
+_PROMOTIONS = ("promote-", "rollback-")
+_KINDS = ("ingest-", *_PROMOTIONS, *WEB3_KINDS)
 _STEPS: TypeAdapter[tuple[Step, ...]] = TypeAdapter(tuple[Step, ...])
 _STATES: dict[WorkflowExecutionStatus, OperationState] = {
     WorkflowExecutionStatus.RUNNING: "running",
@@ -168,7 +176,7 @@ async def run_rollback(settings: Settings, reason: str) -> dict[str, Any]:
 async def approve(settings: Settings, workflow_id: str, approved: bool, by: str) -> dict[str, Any]:
     """Give a person's word to a promotion that waits for it, and wait for what follows."""
     client = await connect(settings)
-    if not workflow_id.startswith(_KINDS[1:]):
+    if not workflow_id.startswith(_PROMOTIONS):
         raise unknown_operation(workflow_id)
     await _update(client, workflow_id, names.APPROVE_UPDATE, Approval(approved=approved, by=by))
     return await _promotion_end(client, workflow_id)

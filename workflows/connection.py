@@ -13,13 +13,13 @@ from functools import cache
 
 from temporalio.client import Client
 from temporalio.contrib.opentelemetry import TracingInterceptor
-from temporalio.contrib.pydantic import pydantic_data_converter
 from temporalio.runtime import LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
 from temporalio.service import RPCError, RPCStatusCode
 
 from nexus import telemetry
 from nexus.errors import Category, NexusError, not_found, unavailable
 from nexus.settings import Settings, not_started
+from workflows.codec import data_converter
 
 RPC_TIMEOUT = timedelta(seconds=5)
 """A person waits at most this long to hear that the engine is away."""
@@ -44,7 +44,8 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
         runtime: Where the engine's own figures and warnings go; None: nowhere.
 
     Raises:
-        NexusError: category ``unavailable`` when the server has no address or does not answer.
+        NexusError: category ``unavailable`` when the server has no address or does not answer; ``forbidden`` when the
+            keyring's password is wrong.
     """
     address = settings.temporal.address
     if address is None:
@@ -53,7 +54,7 @@ async def connect(settings: Settings, *, lazy: bool = False, runtime: Runtime | 
         return await Client.connect(
             address,
             namespace=settings.temporal.namespace,
-            data_converter=pydantic_data_converter,
+            data_converter=data_converter(settings),
             interceptors=[TracingInterceptor(telemetry.tracer())],
             lazy=lazy,
             connect_timeout=RPC_TIMEOUT,

@@ -12,6 +12,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram
 from temporalio import activity
+from temporalio.exceptions import ApplicationError, ApplicationErrorCategory
 from temporalio.runtime import PrometheusConfig, Runtime, TelemetryConfig
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor
 
@@ -67,8 +68,6 @@ class _Counted(ActivityInboundInterceptor):
         name = info.activity_type
         waited = (info.started_time - info.current_attempt_scheduled_time).total_seconds()
         self._figures.waited.labels(name).observe(max(0.0, waited))
-        if info.attempt > 1:
-            self._figures.retries.labels(name).inc()
         began, outcome = perf_counter(), "failed"
         try:
             result = await super().execute_activity(input)
@@ -76,13 +75,19 @@ class _Counted(ActivityInboundInterceptor):
         except asyncio.CancelledError:
             outcome = "cancelled"
             raise
+        except ApplicationError as error:
+            if error.category is ApplicationErrorCategory.BENIGN:  # nothing has happened yet: it looks again later
+                outcome = "waiting"
+            raise
         else:
             return result
         finally:
             seconds = perf_counter() - began
+            if info.attempt > 1 and outcome != "waiting":
+                self._figures.retries.labels(name).inc()
             self._figures.attempts.labels(name, outcome).inc()
             self._figures.seconds.labels(name).observe(seconds)
-            _LOG.info(
+            (_LOG.debug if outcome == "waiting" else _LOG.info)(
                 "activity_ended",
                 activity=name,
                 outcome=outcome,

@@ -33,6 +33,7 @@ class Policy:
     schedule_to_close: timedelta
     retry: RetryPolicy
     heartbeat: timedelta | None = None
+    cancellation: ActivityCancellationType = ActivityCancellationType.TRY_CANCEL
 
     def options(self) -> Options:
         """The policy as arguments of ``workflow.execute_activity``."""
@@ -41,7 +42,7 @@ class Policy:
             schedule_to_close_timeout=self.schedule_to_close,
             heartbeat_timeout=self.heartbeat,
             retry_policy=self.retry,
-            cancellation_type=ActivityCancellationType.TRY_CANCEL,
+            cancellation_type=self.cancellation,
         )
 
 
@@ -77,4 +78,16 @@ REGISTRY = Policy(
 )
 """Talks to the model registry through a child process of some seconds."""
 
-NAMED = {"quick": QUICK, "model": MODEL, "registry": REGISTRY}
+CHAIN = Policy(
+    start_to_close=timedelta(seconds=60),
+    schedule_to_close=timedelta(hours=1),
+    retry=RetryPolicy(
+        initial_interval=timedelta(milliseconds=250), backoff_coefficient=1.6, maximum_interval=timedelta(seconds=30)
+    ),
+    heartbeat=timedelta(seconds=8),
+    cancellation=ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+)
+"""One look at, or one move on, a chain or IPFS. What has to wait gives its slot back and is tried again by the server,
+which costs no history. A cancelled one is waited for, because what it does outside cannot be guessed."""
+
+NAMED = {"quick": QUICK, "model": MODEL, "registry": REGISTRY, "chain": CHAIN}

@@ -30,6 +30,12 @@ class StepLog:
         self._set(name, state=StepState.RUNNING, started_at=workflow.now(), detail=detail)
         self._mirror()
 
+    def note(self, name: str, detail: str | None) -> None:
+        """What a person should know of a step that takes its time."""
+        if self._steps[name].detail != detail:
+            self._set(name, detail=detail)
+            self._mirror()
+
     def finish(self, name: str, detail: str | None = None) -> None:
         """The step is done; shown with the next change, or with :meth:`close`."""
         self._set(name, state=StepState.COMPLETED, finished_at=workflow.now(), detail=detail)

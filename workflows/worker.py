@@ -24,15 +24,30 @@ from nexus.db.pool import AsyncPool, async_pool
 from nexus.errors import Category, NexusError
 from nexus.exporter.collect import serve
 from nexus.settings import Settings, load
+from workflows import web3_worker
 from workflows.activities.content import ContentActivities, LazyEmbedder
+from workflows.activities.keys import KeyActivities
 from workflows.activities.publish import PublishActivities
 from workflows.activities.registry import RegistryActivities
 from workflows.connection import connect
 from workflows.ingest import IngestAnalyseRecommend
+from workflows.mint import MintMedia
 from workflows.observing import Counting, Figures, runtime
 from workflows.promote import PromoteModel
+from workflows.proposals import ExecuteProposal
+from workflows.rotate_keys import RotateKeys
+from workflows.rotate_signer import RotateSigner
+from workflows.royalties import DistributeRoyalties
 
-WORKFLOWS: tuple[type, ...] = (IngestAnalyseRecommend, PromoteModel)
+WORKFLOWS: tuple[type, ...] = (
+    IngestAnalyseRecommend,
+    PromoteModel,
+    MintMedia,
+    DistributeRoyalties,
+    ExecuteProposal,
+    RotateSigner,
+    RotateKeys,
+)
 GRACE = timedelta(seconds=8)
 FIRST_RETRY_S = 0.2
 LONGEST_RETRY_S = 5.0
@@ -42,8 +57,19 @@ def activities(settings: Settings, pool: AsyncPool, client: redis.asyncio.Redis)
     """Every activity, with what it needs."""
     content = ContentActivities(pool, LazyEmbedder(settings.home / "models"))
     publish = PublishActivities(pool, client)
-    registry = RegistryActivities(settings.home)
-    return (content.store, content.embed, content.similar, content.audience, publish.publish, registry.change)
+    registry, keys = RegistryActivities(settings.home), KeyActivities(settings)
+    return (
+        content.store,
+        content.embed,
+        content.similar,
+        content.audience,
+        publish.publish,
+        registry.change,
+        keys.make,
+        keys.activate,
+        keys.rewrap,
+        keys.retire,
+    )
 
 
 def build(
@@ -85,15 +111,16 @@ async def run(settings: Settings, stop: asyncio.Event) -> None:
         figures = Figures()
         worker = build(client, settings, activities(settings, pool, events), figures)
         _show(settings, figures)
-        running = asyncio.create_task(worker.run())
-        log.info("worker_started", task_queue=settings.temporal.task_queue, namespace=settings.temporal.namespace)
-        stopping = asyncio.create_task(stop.wait())
-        await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if not running.done():
-            log.info("worker_stopping")
-            await worker.shutdown()
-        await running
+        async with web3_worker.running(client, settings, events, figures, _build_id()):
+            running = asyncio.create_task(worker.run())
+            log.info("worker_started", task_queue=settings.temporal.task_queue, namespace=settings.temporal.namespace)
+            stopping = asyncio.create_task(stop.wait())
+            await asyncio.wait({running, stopping}, return_when=asyncio.FIRST_COMPLETED)
+            stopping.cancel()
+            if not running.done():
+                log.info("worker_stopping")
+                await worker.shutdown()
+            await running
         log.info("worker_stopped")
     finally:
         await pool.close()

@@ -45,6 +45,8 @@ async def _start(settings: Settings, workflow: str, workflow_id: str, payload: d
     from temporalio.contrib.opentelemetry import TracingInterceptor
     from temporalio.service import RPCError
 
+    from assets.adapters.payloads import data_converter
+
     address = settings.temporal.address
     if address is None:
         raise not_started("temporal")
@@ -54,6 +56,7 @@ async def _start(settings: Settings, workflow: str, workflow_id: str, payload: d
             namespace=settings.temporal.namespace,
             connect_timeout=CONNECT_TIMEOUT,
             interceptors=[TracingInterceptor(telemetry.tracer())],
+            data_converter=data_converter(settings),
         )
         return await client.start_workflow(
             workflow,

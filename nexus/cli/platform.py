@@ -30,9 +30,9 @@ _DOWN_WAITS_S = 30.0
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    app.command(
-        epilog="Examples:  bin/nexus up  |  bin/nexus up --no-pipeline  |  NEXUS_HOME=/data/nexus bin/nexus up"
-    )(up)
+    app.command(epilog="Examples:  bin/nexus up  |  bin/nexus up --with web3  |  NEXUS_HOME=/data/nexus bin/nexus up")(
+        up
+    )
     app.command(epilog="Example:  bin/nexus down")(down)
     app.command(epilog="Example:  bin/nexus reset --yes && bin/nexus up")(reset)
 
@@ -48,6 +48,13 @@ def up(
         list[str] | None,
         typer.Option("--only", metavar="PART", help="Start only this part and what it needs; may be repeated."),
     ] = None,
+    wanted: Annotated[
+        list[str] | None,
+        typer.Option("--with", metavar="AREA", help="Also run these parts, now and from now on: web3 (chain, IPFS)."),
+    ] = None,
+    unwanted: Annotated[
+        list[str] | None, typer.Option("--without", metavar="AREA", help="No longer run these parts; their data stays.")
+    ] = None,
 ) -> None:
     """Start the platform; the first time also load data, train and promote a model.
 
@@ -55,7 +62,7 @@ def up(
     """
     from nexus.runtime.home import Home
     from nexus.runtime.lock import hold
-    from nexus.runtime.state import user_settings
+    from nexus.runtime.state import choose, user_settings
 
     user = user_settings()
     home = Home(user.home)
@@ -64,6 +71,7 @@ def up(
     out = console()
     with ExitStack() as stack:
         stack.enter_context(hold(home.run / "lock", "up"))
+        choose(home, user, wanted or [], unwanted or [])
         try:
             _up(home, user, only or [], is_without_pipeline=is_without_pipeline or bool(only))
         except KeyboardInterrupt:
@@ -112,7 +120,7 @@ def _up(home: Home, user: Settings, only: list[str], *, is_without_pipeline: boo
 
 
 def _can_run_pipeline(failed: list[Started]) -> bool:
-    return not any(result.name not in {"api", "worker"} for result in failed)
+    return not any(result.name not in {"api", "worker", "chain", "ipfs", "contracts"} for result in failed)
 
 
 def _pipeline(settings: Settings, progress: Progress, home: Path | None) -> None:
@@ -126,10 +134,13 @@ def _pipeline(settings: Settings, progress: Progress, home: Path | None) -> None
         progress.say("data and model: there already (bin/nexus pipeline run makes them anew)")
         return
     progress.say("data")
-    began = time.monotonic()
-    progress.began("stage default data")
-    importlib.import_module("media.cli").stage_default(settings)
-    progress.is_ready("stage default data", time.monotonic() - began)
+    if settings.jellyfin.url is None:
+        began = time.monotonic()
+        progress.began("stage default data")
+        importlib.import_module("media.cli").stage_default(settings)
+        progress.is_ready("stage default data", time.monotonic() - began)
+    else:  # a library of one's own takes the place of the default data, as a load does
+        progress.say(f"from Jellyfin at {settings.jellyfin.url}")
     run_job(settings, progress, JOB)
 
 

@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from nexus.errors import not_found
 from nexus.lake.table import Table
-from nexus.lake.tables import core, features, marts, quarantine, raw, reports
+from nexus.lake.tables import chain, core, features, marts, quarantine, raw, reports
 
 
 def _by_name(tables: Iterable[Table]) -> Mapping[str, Table]:
@@ -26,7 +26,7 @@ def _by_name(tables: Iterable[Table]) -> Mapping[str, Table]:
 
 
 TABLES: Mapping[str, Table] = _by_name(
-    (*raw.TABLES, *core.TABLES, *marts.TABLES, *features.TABLES, *reports.TABLES, *quarantine.TABLES)
+    (*raw.TABLES, *core.TABLES, *marts.TABLES, *features.TABLES, *reports.TABLES, *quarantine.TABLES, *chain.TABLES)
 )
 
 

@@ -8,22 +8,26 @@ from __future__ import annotations
 import importlib
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from nexus.errors import NexusError, invalid
-from nexus.runtime import dagster, processes
+from nexus.errors import Category, NexusError, invalid
+from nexus.runtime import dagster, processes, web3
+from nexus.runtime.fetched import Errand
 from nexus.runtime.home import Home, read_json
-from nexus.runtime.parts import MIGRATION, NAMES, OPTIONAL, STORES, Part, all_parts
+from nexus.runtime.part import CONTRACTS, MIGRATION, Part
+from nexus.runtime.parts import NAMES, OPTIONAL, STORES, all_parts
 from nexus.runtime.probes import NotReadyError
 from nexus.runtime.state import State, prepare
 from nexus.runtime.supervisor import Supervisor
 from nexus.settings import Settings
 
 READY_S, EXTERNAL_S = 180.0, 10.0
+# Steps between parts, and what they need.
+STEPS: Mapping[str, tuple[str, ...]] = {MIGRATION: ("postgres",), CONTRACTS: (MIGRATION, web3.CHAIN)}
 _POLL_S, _LONGEST_POLL_S = 0.05, 0.4
 _CRASHES = 4
 _PORT_TRIES = 3
@@ -40,6 +44,9 @@ class Watcher(Protocol):
 
     def failed(self, name: str, reason: str) -> None:
         """A part does not come up."""
+
+    def say(self, text: str) -> None:
+        """Something takes its time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,35 +99,38 @@ class Orchestrator:
         lost = processes.foreign(self._home.root, remembered)
         state = prepare(self._home, self._user, running=running, lost=lost)
         parts = all_parts(state)
-        wanted = _closure(parts, only)
+        wanted = _closure(parts, only, state.choices)
         if "dagster-code" in state.ports:
             dagster.write_home(self._home, state.ports["dagster-code"])
         self._supervisor.start([part for part in parts if not part.is_external])
         return state, self._run(
-            [part for part in parts if part.name in wanted], state, is_migrating=MIGRATION in wanted
+            [part for part in parts if part.name in wanted], state, tuple(step for step in STEPS if step in wanted)
         )
 
-    def _run(self, parts: list[Part], state: State, *, is_migrating: bool) -> list[Started]:
-        done = {name: threading.Event() for name in (*NAMES, *OPTIONAL, MIGRATION)}
+    def _run(self, parts: list[Part], state: State, steps: tuple[str, ...]) -> list[Started]:
+        done = {name: threading.Event() for name in (*NAMES, *OPTIONAL, *STEPS)}
         broken: set[str] = set()
-        jobs: list[tuple[str, tuple[str, ...], Callable[[], None], str | None]] = [
-            (part.name, part.needs, lambda part=part: self._start(part), part.url)  # type: ignore[misc]
+        jobs: list[tuple[str, tuple[str, ...], Callable[[], str | None]]] = [
+            (part.name, part.needs, lambda part=part: self._start(part))  # type: ignore[misc]
             for part in parts
         ]
-        if is_migrating:
-            jobs.append((MIGRATION, ("postgres",), lambda: self._migrate(state), None))
+        actions: dict[str, Callable[[], str | None]] = {
+            MIGRATION: lambda: self._migrate(state),
+            CONTRACTS: lambda: web3.set_up(state.settings(), self._errand()),
+        }
+        jobs += [(step, STEPS[step], actions[step]) for step in steps]
 
-        def work(name: str, needs: tuple[str, ...], action: Callable[[], None], url: str | None) -> Started:
+        def work(name: str, needs: tuple[str, ...], action: Callable[[], str | None]) -> Started:
             for need in needs:
                 done[need].wait()
             began = time.monotonic()
-            reason = None
+            reason = url = None
             try:
                 _refuse_if(need for need in needs if need in broken)
                 self._watcher.began(name)
-                action()
+                url = action()
             except (_StoppedError, NexusError) as error:
-                reason = str(error)
+                reason = _why(error)
                 broken.add(name)
             seconds = time.monotonic() - began
             if reason is None:
@@ -140,10 +150,16 @@ class Orchestrator:
                     event.set()
                 raise
 
-    def _start(self, part: Part) -> None:
+    def _start(self, part: Part) -> str | None:
+        if part.fetch is not None:
+            part.fetch(self._errand())
         if part.make is not None:
             self._supervisor.start_part(part.name, part.make())
         self._wait(part, READY_S if part.make is not None else EXTERNAL_S)
+        return part.url
+
+    def _errand(self) -> Errand:
+        return Errand(self._watcher.say, self._is_cancelled.is_set)
 
     def _wait(self, part: Part, patience_s: float) -> None:
         """Ask until it answers; give up when it keeps dying or time is over."""
@@ -222,17 +238,27 @@ def _refuse_if(lacking: Iterable[str]) -> None:
         raise _StoppedError(f"needs {names}")
 
 
-def _closure(parts: list[Part], only: tuple[str, ...]) -> set[str]:
-    """The parts asked for and everything they need."""
-    by_name = {part.name: part for part in parts}
-    unknown = [name for name in only if name not in by_name]
+def _why(error: Exception) -> str:
+    """What went wrong, and what to do about it where a program could not be had."""
+    remedy = error.remedy if isinstance(error, NexusError) and error.category == Category.UNAVAILABLE else None
+    return f"{error}; remedy: {remedy}" if remedy else str(error)
+
+
+def _closure(parts: list[Part], only: tuple[str, ...], choices: Collection[str]) -> set[str]:
+    """The parts and steps asked for and everything they need."""
+    needs = {part.name: (*part.needs, *part.asks) for part in parts} | {MIGRATION: STEPS[MIGRATION]}
+    if "web3" in choices:
+        needs[CONTRACTS] = STEPS[CONTRACTS]
+    unknown = [name for name in only if name not in needs]
     if unknown:
-        raise invalid("no such part", field="part", value=unknown[0], remedy=f"one of: {', '.join(by_name)}")
+        is_off = unknown[0] in {CONTRACTS, web3.CHAIN, web3.IPFS}
+        also = "; it comes with bin/nexus up --with web3" if is_off else ""
+        raise invalid("no such part", field="part", value=unknown[0], remedy=f"one of: {', '.join(needs)}{also}")
     wanted: set[str] = set()
-    waiting = list(only or by_name)
+    waiting = list(only or needs)
     while waiting:
         name = waiting.pop()
         if name not in wanted:
             wanted.add(name)
-            waiting += ("postgres",) if name == MIGRATION else (*by_name[name].needs, *by_name[name].asks)
+            waiting += needs[name]
     return wanted

@@ -1,69 +1,32 @@
 """The parts of the platform: what each is started with, what it needs, and how it is asked whether it is well.
 
 Belongs here: one function per part that is a program of the Python environment, and the list of all.
-Does not belong here: order of starting (orchestrator.py), supervision (supervisor.py).
+Does not belong here: chain and IPFS node (web3.py), order of starting (orchestrator.py), supervision (supervisor.py).
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from urllib.parse import urlsplit
 
-from nexus.runtime import dagster, postgres, probes, processes, redis, spark, temporal
+from nexus.runtime import dagster, postgres, probes, processes, redis, spark, temporal, web3
 from nexus.runtime.command import Command
+from nexus.runtime.part import MIGRATION, Part, marked, with_marks
 from nexus.runtime.probes import Probe
 from nexus.runtime.state import State, endpoints
 from nexus.settings import ROOT, Settings
 
-MIGRATION = "migration"
-"""A step between parts: the database has its schemas."""
-
-
-@dataclass(frozen=True, slots=True)
-class Part:
-    """One part.
-
-    Args:
-        name: As in ``bin/nexus status``.
-        url: Where a person or a client finds it; no secrets.
-        probe: Returns when the part answers.
-        make: Prepares its folder and gives its command; None for a server that a person runs themselves.
-        needs: Parts (or the migration) that come first.
-        asks: Parts through which the probe asks; started too, but not waited for.
-        stop_signal: Asks it to end.
-        stop_s: How long it may take to end.
-        is_group_stopped: Whether its children are asked too.
-    """
-
-    name: str
-    url: str | None
-    probe: Probe
-    make: Callable[[], Command] | None = None
-    needs: tuple[str, ...] = ()
-    asks: tuple[str, ...] = ()
-    stop_signal: str = "TERM"
-    stop_s: int = 10
-    is_group_stopped: bool = True
-
-    @property
-    def is_external(self) -> bool:
-        """Whether a person runs it."""
-        return self.make is None
-
-
 NAMES = (
     "postgres", "redis", "temporal", "mlflow", "dagster-code", "dagster-webserver", "dagster-daemon", "api", "worker",
 )  # fmt: skip
-# Only with some settings: the JVM engine, or a Spark Connect server that a person runs.
-OPTIONAL = ("spark",)
+# Only with some settings or where asked for: the JVM engine; the parts of ``--with web3``.
+OPTIONAL = ("spark", "chain", "ipfs")
 # Together when stopping: those that use the stores, then the stores.
-STORES = frozenset({"postgres", "redis", "temporal"})
+STORES = frozenset({"postgres", "redis", "temporal", "chain", "ipfs"})
 
 
 def all_parts(state: State) -> list[Part]:
@@ -78,6 +41,7 @@ def all_parts(state: State) -> list[Part]:
         _api(state, settings),
         _worker(state, settings),
         *_spark(state, settings),
+        *(web3.parts(state, settings) if "web3" in state.choices else ()),
     ]
 
 
@@ -86,21 +50,7 @@ def python(state: State, part: str, *words: str, env: dict[str, str] | None = No
     # The digest changes when a part listens elsewhere, so that those who read the endpoints are started anew.
     digest = hashlib.sha256(json.dumps(endpoints(state), sort_keys=True).encode()).hexdigest()[:16]
     own = {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1", "MALLOC_ARENA_MAX": "2", "NEXUS_ENDPOINTS_DIGEST": digest}
-    return Command((sys.executable, *words), env=_marked(state, part, own | (env or {})), cwd=str(ROOT))
-
-
-def _marked(state: State, part: str, env: dict[str, str]) -> dict[str, str]:
-    """The environment of a part: what a person set for NEXUS, the part's own, and the marks we find it by."""
-    theirs = {
-        name: value
-        for name, value in os.environ.items()
-        if name.startswith("NEXUS_") and not name.startswith(("NEXUS_TEST_", "NEXUS_NO_SKIP", "NEXUS_ENDPOINTS"))
-    }
-    return theirs | env | {processes.HOME_MARK: str(state.home.root), processes.PART_MARK: part}
-
-
-def _with_marks(state: State, part: str, command: Command) -> Command:
-    return Command(command.argv, _marked(state, part, dict(command.env)), command.cwd, command.user)
+    return Command((sys.executable, *words), env=marked(state, part, own | (env or {})), cwd=str(ROOT))
 
 
 def _postgres(state: State, settings: Settings) -> Part:
@@ -114,7 +64,7 @@ def _postgres(state: State, settings: Settings) -> Part:
         data = state.home.root / "postgres" / "data"
         identity = postgres.run_as(data)
         postgres.initialise(data, state.secrets.postgres, identity)
-        return _with_marks(state, "postgres", postgres.command(data, state.ports["postgres"], identity))
+        return with_marks(state, "postgres", postgres.command(data, state.ports["postgres"], identity))
 
     return Part("postgres", _without_login(url), probe, make, stop_signal="INT", is_group_stopped=False)
 
@@ -127,7 +77,7 @@ def _redis(state: State, settings: Settings) -> Part:
 
     def make() -> Command:
         command = redis.command(state.home.root / "redis", state.ports["redis"], state.secrets.redis)
-        return _with_marks(state, "redis", command)
+        return with_marks(state, "redis", command)
 
     return Part("redis", _without_login(url), probe, make)
 
@@ -141,7 +91,7 @@ def _temporal(state: State, settings: Settings) -> Part:
     probe = partial(probes.ask_http, f"{_temporal_http(state)}/api/v1/namespaces/{settings.temporal.namespace}")
 
     def make() -> Command:
-        return _with_marks(state, "temporal", temporal.command(state.home.root / "temporal", listening))
+        return with_marks(state, "temporal", temporal.command(state.home.root / "temporal", listening))
 
     return Part("temporal", settings.temporal.ui_url, probe, make)
 
@@ -271,7 +221,7 @@ def _spark(state: State, settings: Settings) -> list[Part]:
         command = spark.command(
             state.home.root / "spark", state.ports["spark"], memory=lake.spark_memory, jars=lake.spark_jars
         )
-        return _with_marks(state, "spark", command)
+        return with_marks(state, "spark", command)
 
     return [Part("spark", url, probe, make, stop_s=20)]
 

@@ -11,7 +11,7 @@ import json
 import socket
 import urllib.error
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -129,6 +129,31 @@ def ask_spark(url: str) -> None:
 def _short(data: bytes) -> bytes:
     """A field of fewer than 128 bytes, with its length."""
     return bytes([len(data)]) + data
+
+
+def ask_chain(urls: Sequence[str], chain_id: int | None) -> None:
+    """One endpoint at least is of the chain; a URL may hold a key, so only its host is told."""
+    question = {"jsonrpc": "2.0", "id": 1, "method": "eth_chainId", "params": []}
+    said = "no endpoint"
+    for url in urls:
+        host = urlsplit(url).hostname
+        try:
+            found = int(http(url, body=question)["result"], 16)
+        except NotReadyError as error:
+            said = f"{host}: {str(error).replace(url, '').lstrip(': ') or 'no answer'}"
+        except (KeyError, TypeError, ValueError):
+            said = f"{host}: no JSON-RPC"
+        else:
+            if chain_id is None or found == chain_id:
+                return
+            said = f"{host} is of chain {found}, not {chain_id}"
+    raise NotReadyError(said)
+
+
+def ask_ipfs(url: str) -> None:
+    """An IPFS node says its identity; its RPC takes only POST."""
+    if "ID" not in (http(f"{url.rstrip('/')}/api/v0/id", body={}) or {}):
+        raise NotReadyError("says no identity")
 
 
 def ask_dagster_daemon(url: str) -> None:

@@ -14,12 +14,14 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
-from nexus.runtime import ports, postgres, redis, scrape
+from nexus.errors import Category, NexusError
+from nexus.runtime import kubo_repo, ports, postgres, redis, scrape
 from nexus.runtime.home import Home, read_json, write_json
 from nexus.settings import Role, Settings, load
 from nexus.settings_reading import build
 
 ENDPOINTS = "endpoints.json"
+_CHOSEN = "choices.json"
 # listener -> (area, setting of its port, setting of its URL)
 LISTENERS: Mapping[str, tuple[str, str, str]] = {
     "postgres": ("postgres", "port", "url"),
@@ -32,7 +34,13 @@ LISTENERS: Mapping[str, tuple[str, str, str]] = {
     "api": ("api", "port", "url"),
     "worker-metrics": ("telemetry", "metrics_port", "metrics_url"),
     "worker-engine": ("telemetry", "engine_port", "engine_url"),
+    "chain": ("web3", "chain_port", "rpc_urls"),
+    "ipfs": ("web3", "ipfs_port", "ipfs_url"),
+    "ipfs-gateway": ("web3", "ipfs_gateway_port", "ipfs_url"),
+    "ipfs-swarm": ("web3", "ipfs_swarm_port", "ipfs_url"),
 }
+CHOICES = ("web3",)
+"""Areas whose parts run only where somebody wants them: ``bin/nexus up --with web3``, or ``web3.enabled``."""
 _INNER = {"temporal-http": 17333, "temporal-metrics": 17433}
 
 
@@ -54,6 +62,8 @@ class Secrets:
     postgres: str
     redis: str
     roles: dict[str, str]
+    keys: str
+    swarm: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +74,11 @@ class State:
     user: Settings
     ports: dict[str, int]
     secrets: Secrets
+    choices: frozenset[str] = frozenset()
 
-    def is_external(self, area: str) -> bool:
+    def is_external(self, part: str) -> bool:
         """Whether a person gave the address of a server of their own."""
-        _, _, field = LISTENERS["dagster-webserver" if area == "dagster" else area]
-        return getattr(getattr(self.user, area), field) is not None
+        return is_external(self.user, "dagster-webserver" if part == "dagster" else part)
 
     def settings(self) -> Settings:
         """The settings that the parts will see."""
@@ -85,12 +95,62 @@ def user_settings() -> Settings:
     return build(UserSettings)
 
 
-def _wishes(user: Settings) -> list[ports.Wish]:
-    """One wish for every listener that is not replaced by a person's URL."""
+def is_external(user: Settings, listener: str) -> bool:
+    """Whether a person gave the address of a server of their own for this listener."""
+    area, _, field = LISTENERS[listener]
+    return getattr(getattr(user, area), field) not in (None, ())
+
+
+def choices(home: Home, user: Settings) -> frozenset[str]:
+    """What this home runs beside the rest: by a person's settings, else as it was asked for before."""
+    remembered = read_json(home.run / _CHOSEN)
+    return frozenset(
+        area
+        for area in CHOICES
+        if (
+            getattr(user, area).enabled
+            if "enabled" in getattr(user, area).model_fields_set
+            else remembered.get(area) is True
+        )
+    )
+
+
+def choose(home: Home, user: Settings, wanted: Collection[str], unwanted: Collection[str]) -> None:
+    """Remember what is to run beside the rest.
+
+    Raises:
+        NexusError: ``invalid`` for a name that is no choice, ``conflict`` when a person's settings say the opposite.
+    """
+    remembered = read_json(home.run / _CHOSEN)
+    for area in (*wanted, *unwanted):
+        is_wanted = area in wanted
+        if area not in CHOICES or (is_wanted and area in unwanted):
+            raise NexusError(
+                "wanted and not wanted at once" if area in CHOICES else "there is no such choice",
+                field="--with",
+                value=area,
+                remedy=f"one of: {', '.join(CHOICES)}; either --with or --without",
+            )
+        group = getattr(user, area)
+        if "enabled" in group.model_fields_set and group.enabled != is_wanted:
+            raise NexusError(
+                f"{area}.enabled is set to {str(group.enabled).lower()}, and a setting wins",
+                category=Category.CONFLICT,
+                field=f"{area}.enabled",
+                value=group.enabled,
+                remedy=f"unset NEXUS_{area.upper()}__ENABLED (or {area}.enabled in settings.toml), or change it",
+            )
+        remembered[area] = is_wanted
+    if wanted or unwanted:
+        write_json(home.run / _CHOSEN, remembered)
+
+
+def _wishes(user: Settings, chosen: Collection[str]) -> list[ports.Wish]:
+    """One wish for every listener that is wanted and not replaced by a person's URL."""
     wishes = []
-    for name, (area_name, port_field, url_field) in LISTENERS.items():
+    for name, (area_name, port_field, _) in LISTENERS.items():
         area: BaseModel = getattr(user, area_name)
-        if getattr(area, url_field) is not None:
+        if is_external(user, name) or (area_name in CHOICES and area_name not in chosen):
             continue
         is_fixed = port_field in area.model_fields_set and getattr(area, port_field) != 0
         wishes.append(ports.Wish(name, getattr(area, port_field), f"{area_name}.{port_field}", is_fixed))
@@ -125,7 +185,8 @@ def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()
         NexusError: category ``conflict`` when a port that a person asked for is taken.
     """
     remembered = {name: int(port) for name, port in read_json(home.run / "ports.json").items()}
-    wishes = _wishes(user)
+    chosen_areas = choices(home, user)
+    wishes = _wishes(user, chosen_areas)
     kept = {name: port for name, port in _keep_listening(wishes, remembered, running).items() if port not in lost}
     open_wishes = [wish for wish in wishes if wish.name not in kept]
     local = [wish for wish in open_wishes if wish.name != "api"]
@@ -134,7 +195,7 @@ def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()
     promised = chosen.values()
     chosen = chosen | ports.choose(api, _without(remembered, chosen), host=user.api.host, promised=promised)
     write_json(home.run / "ports.json", chosen)
-    state = State(home, user, chosen, _secrets(home))
+    state = State(home, user, chosen, _secrets(home), chosen_areas)
     write_json(home.run / ENDPOINTS, endpoints(state))
     scrape.write(home, state.settings())
     return state
@@ -149,7 +210,11 @@ def known(home: Home, user: Settings) -> State | None:
     remembered = read_json(home.run / "ports.json")
     if not remembered or not (home.root / "secrets.json").exists():
         return None
-    return State(home, user, {name: int(port) for name, port in remembered.items()}, _secrets(home))
+    numbers = {name: int(port) for name, port in remembered.items()}
+    chosen = choices(home, user)
+    if "web3" in chosen and any(name not in numbers and not is_external(user, name) for name in ("chain", "ipfs")):
+        chosen = frozenset()  # it was asked for and never started
+    return State(home, user, numbers, _secrets(home), chosen)
 
 
 def _secrets(home: Home) -> Secrets:
@@ -160,6 +225,8 @@ def _secrets(home: Home) -> Secrets:
         postgres=found.get("postgres") or postgres.new_password(),
         redis=found.get("redis") or postgres.new_password(),
         roles=roles,
+        keys=found.get("keys") or postgres.new_password(),
+        swarm=found.get("swarm") or kubo_repo.new_swarm_key(),
     )
     if asdict(secrets) != found:
         write_json(path, asdict(secrets))
@@ -186,9 +253,25 @@ def endpoints(state: State) -> dict[str, Any]:
     found["telemetry"] = _figures(state)
     if "spark" in number and state.user.lake.spark_url is None:
         found["lake"] = {"spark_url": f"sc://127.0.0.1:{number['spark']}"}
+    if state.user.keys.password is None:
+        found["keys"] = {"password": state.secrets.keys}
+    if "web3" in state.choices:
+        found["web3"] = _web3(state)
     for area, listener in (("dagster", "dagster-webserver"), ("mlflow", "mlflow"), ("api", "api")):
         if not state.is_external(area):
             found[area] = {"url": f"http://{_reachable(state, area)}:{number[listener]}"}
+    return found
+
+
+def _web3(state: State) -> dict[str, Any]:
+    """Where chain and IPFS node answer, as far as they are embedded."""
+    number = state.ports
+    found: dict[str, Any] = {"enabled": True}
+    if not state.is_external("chain"):
+        found["rpc_urls"] = [f"http://127.0.0.1:{number['chain']}"]
+    if not state.is_external("ipfs"):
+        found["ipfs_url"] = f"http://127.0.0.1:{number['ipfs']}"
+        found["ipfs_gateway_url"] = f"http://127.0.0.1:{number['ipfs-gateway']}"
     return found
 
 

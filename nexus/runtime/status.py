@@ -15,7 +15,8 @@ from typing import Any
 
 from nexus.runtime import processes
 from nexus.runtime.home import Home
-from nexus.runtime.parts import NAMES, Part, all_parts
+from nexus.runtime.part import Part
+from nexus.runtime.parts import NAMES, all_parts
 from nexus.runtime.probes import NotReadyError
 from nexus.runtime.state import known
 from nexus.runtime.supervisor import NAME, ProcessInfo, Supervisor

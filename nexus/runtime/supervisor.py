@@ -22,7 +22,7 @@ from nexus.errors import unavailable
 from nexus.runtime import processes
 from nexus.runtime.command import Command
 from nexus.runtime.home import Home, read_json, write_json
-from nexus.runtime.parts import Part
+from nexus.runtime.part import Part
 
 NAME = "supervisor"
 _START_S = 30.0

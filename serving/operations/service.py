@@ -6,6 +6,7 @@ Belongs here: the way from a request to workflows.client. Does not belong here: 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
 from typing import Any
 from uuid import UUID
 
@@ -54,6 +55,17 @@ class Operations:
         )
         async with self.part.asking(START_WITHIN_S):
             operation_id = await client.start_ingest(await self._connected(), self._settings, request)
+        _LOG.info("operation_started", operation_id=operation_id)
+        return operation_id
+
+    async def start(self, begin: Callable[[Any], Awaitable[str]]) -> str:
+        """Start an operation of another area with the engine's client; returns its id.
+
+        Raises:
+            NexusError: ``unavailable`` when the engine is away.
+        """
+        async with self.part.asking(START_WITHIN_S):
+            operation_id = await begin(await self._connected())
         _LOG.info("operation_started", operation_id=operation_id)
         return operation_id
 

@@ -20,8 +20,9 @@ import workflows
 from nexus import temporal_names
 from nexus.errors import Category, NexusError
 from nexus.settings import Settings
-from workflows import worker
+from workflows import web3_worker, worker
 from workflows.activities import names
+from workflows.activities.web3 import Web3
 from workflows.errors import to_application_error, to_nexus_error
 from workflows.messages import IngestRequest, PromoteModelRequest
 from workflows.policies import NAMED
@@ -40,10 +41,31 @@ def test_worker__activities__are_exactly_those_that_have_names(tmp_path: Path) -
 
 def test_worker__workflows__are_known_by_their_public_names() -> None:
     registered = {workflow._Definition.must_from_class(one).name for one in worker.WORKFLOWS}
-    assert registered == {temporal_names.INGEST_WORKFLOW, temporal_names.PROMOTE_WORKFLOW}
+    assert registered == {
+        getattr(temporal_names, name) for name in vars(temporal_names) if name.endswith("_WORKFLOW")
+    }
 
 
-@pytest.mark.parametrize("file", ["ingest.py", "promote.py"])
+def test_web3_worker__activities__are_exactly_those_that_have_names(tmp_path: Path) -> None:
+    nothing: Any = SimpleNamespace(register_script=lambda script: script)
+    registered = web3_worker.activities(Web3(Settings(home=tmp_path), nothing), nothing)
+    assert {activity._Definition.must_from_callable(one).name for one in registered} == names.WEB3
+    assert not names.WEB3 & names.ALL
+
+
+WORKFLOW_FILES = (
+    "ingest.py",
+    "promote.py",
+    "mint.py",
+    "royalties.py",
+    "proposals.py",
+    "rotate_signer.py",
+    "rotate_keys.py",
+    "patience.py",
+)
+
+
+@pytest.mark.parametrize("file", WORKFLOW_FILES)
 def test_workflow_files__calls__name_registered_activities(file: str) -> None:
     tree = ast.parse((FOLDER / file).read_text())
     used = {
@@ -52,17 +74,17 @@ def test_workflow_files__calls__name_registered_activities(file: str) -> None:
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "names"
     }
     assert used
-    assert used <= names.ALL
+    assert used <= names.ALL | names.WEB3
 
 
-@pytest.mark.parametrize("file", ["ingest.py", "promote.py", "steps.py", "updates.py", "messages.py"])
+@pytest.mark.parametrize("file", [*WORKFLOW_FILES, "steps.py", "updates.py", "messages.py", "web3_messages.py"])
 def test_workflow_files__imports__are_messages_policies_and_names_only(file: str) -> None:
     own = {
         node.module if node.module != "workflows.activities" else "workflows.activities.names"
         for node in ast.walk(ast.parse((FOLDER / file).read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"workflows", "nexus"}
     }
-    allowed = {"messages", "policies", "steps", "updates", "activities.names"}
+    allowed = {"messages", "web3_messages", "policies", "patience", "steps", "updates", "activities.names"}
     assert own <= {"nexus", "nexus.temporal_names", "nexus.errors"} | {f"workflows.{name}" for name in allowed}
 
 

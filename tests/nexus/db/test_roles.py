@@ -19,7 +19,7 @@ FORBIDDEN = {
         "delete from nexus_ai.user_interactions",
         "update nexus_ai.user_interactions set interaction_value = 5",
         "update nexus_ai.recommendations set score = 1",
-        "select * from nexus_web3.nft_content",
+        "update nexus_web3.nft_content set token_id = 1",
         "insert into nexus_analytics.title_popularity values (gen_random_uuid(), 1, 1, 1, 1)",
         "select nexus_ai.ensure_interaction_partitions(now(), now())",
         "select nexus_ai.drop_embedding_index()",
