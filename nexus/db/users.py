@@ -34,6 +34,20 @@ async def find_user(connection: psycopg.AsyncConnection, identifier: uuid.UUID |
     return row[0] if row else None
 
 
+def example_viewer(connection: psycopg.Connection, preferred: ids.Reference) -> str | None:
+    """A viewer to show recommendations of: the preferred one where it exists, else who watched most; None: nobody."""
+    row = connection.execute(
+        """
+        select issuer || ':' || value from nexus_core.user_external_ids
+        where (issuer, value) = (%(issuer)s, %(value)s) or user_id = (
+          select user_id from nexus_ai.user_interactions group by user_id order by count(*) desc, user_id limit 1)
+        order by (issuer, value) = (%(issuer)s, %(value)s) desc, issuer, value limit 1
+        """,
+        {"issuer": preferred.issuer, "value": preferred.value},
+    ).fetchone()
+    return row[0] if row else None
+
+
 async def resolve_users(
     connection: psycopg.AsyncConnection, references: Iterable[ids.Reference]
 ) -> dict[ids.Reference, uuid.UUID]:

@@ -13,6 +13,7 @@ import pytest
 from nexus import ids
 from nexus.db import content, embeddings, interactions, recommendations, users
 from nexus.db.content import ContentRecord
+from nexus.db.pool import connect
 from nexus.errors import Category, NexusError
 from nexus.events import Event, EventType, HistoryEntry, epoch_ms
 
@@ -81,6 +82,18 @@ async def test_users__seen_twice__are_one_viewer(api):
     assert await users.find_user(api, ids.Reference("movielens", "2")) is None
     assert dict(await users.list_users(api)) == {USER_ID: (VIEWER,), other: ()}
     assert await users.resolve_users(api, [VIEWER]) == {VIEWER: USER_ID}
+
+
+async def test_example_viewer__preferred_else_the_busiest_else_nobody(empty, api, worker):
+    title, busy = record("1"), ids.Reference("jellyfin", "7")
+    with connect(empty, "reader") as reader:
+        assert users.example_viewer(reader, VIEWER) is None
+        await content.upsert_content(worker, title)
+        await users.ensure_users(api, [(USER_ID, busy), (uuid.uuid4(), uuid.uuid4())])
+        await interactions.insert_interactions(api, [event("e1", title)])
+        assert users.example_viewer(reader, VIEWER) == str(busy)
+        await users.ensure_users(api, [(uuid.uuid4(), VIEWER)])
+        assert users.example_viewer(reader, VIEWER) == str(VIEWER)
 
 
 async def test_interactions__same_event_twice_even_at_another_time__counts_once(api, worker):
