@@ -22,8 +22,8 @@ _AGAIN_S = 600
 
 
 def sensors(settings: Settings) -> list[dg.SensorDefinition]:
-    """The sensor; it runs from the start where there is a chain, unless the settings leave everything to people."""
-    is_on = settings.web3.enabled and settings.training.is_automatic
+    """The sensor; it runs from the start, so that it notices when web3 is turned on, unless people are to do everything."""
+    is_on = settings.training.is_automatic
 
     @dg.sensor(
         name="new_logs",

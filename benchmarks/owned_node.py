@@ -21,6 +21,9 @@ COINS = 10**22
 class OwnedNode:
     """An anvil, past every proxy."""
 
+    minter_role = bytes.fromhex("9f2df0fed2c77648de5860a4cc508cd0818c85b8b8a1ab4ceeef8d981c8956a6")
+    """keccak256("MINTER_ROLE")"""
+
     def __init__(self, url: str) -> None:
         self.url = url
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
@@ -67,12 +70,12 @@ class OwnedNode:
 
     def let_mint(self, contract: str, minter: str) -> None:
         """Grant the minter's role."""
-        role = load("NexusMedia").call("grantRole(bytes32,address)", _MINTER, minter)
+        role = load("NexusMedia").call("grantRole(bytes32,address)", self.minter_role, minter)
         self.send(to=contract, data="0x" + role.hex())
 
     def forbid_minting(self, contract: str, minter: str) -> None:
         """Revoke the minter's role."""
-        role = load("NexusMedia").call("revokeRole(bytes32,address)", _MINTER, minter)
+        role = load("NexusMedia").call("revokeRole(bytes32,address)", self.minter_role, minter)
         self.send(to=contract, data="0x" + role.hex())
 
     def transfers(self, contract: str) -> list[dict[str, Any]]:
@@ -93,6 +96,3 @@ def token_of(text: str) -> int:
 def minting(to: str, token_id: int) -> bytes:
     """Call data of a mint."""
     return load("NexusMedia").call("mint(address,uint256)", to, token_id)
-
-
-_MINTER = bytes.fromhex("9f2df0fed2c77648de5860a4cc508cd0818c85b8b8a1ab4ceeef8d981c8956a6")  # keccak256("MINTER_ROLE")

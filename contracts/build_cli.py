@@ -16,13 +16,14 @@ from nexus.errors import Category, NexusError
 JsonOption = Annotated[bool, typer.Option("--json", help="For programs.")]
 
 
-def register(app: typer.Typer) -> None:
-    """Add the commands."""
-    group = typer.Typer(help="Smart contracts: compile, check, measure gas.", no_args_is_help=True)
+def register(app: typer.Typer) -> typer.Typer:
+    """Add the commands; returns their group."""
+    group = typer.Typer(help="Smart contracts: compile, check, measure gas, deploy.", no_args_is_help=True)
     group.command("build", epilog="Example:  bin/nexus contracts build")(build)
     group.command("check", epilog="Example:  bin/nexus contracts check")(check)
     group.command("gas", epilog="Examples:  bin/nexus contracts gas  |  bin/nexus contracts gas --save")(gas)
     app.add_typer(group, name="contracts")
+    return group
 
 
 def build() -> None:

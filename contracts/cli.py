@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from contracts import build_cli, ipfs_cli
+from contracts import build_cli, ipfs_cli, setup_cli
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    build_cli.register(app)
+    setup_cli.register(build_cli.register(app))
     ipfs_cli.register(app)

@@ -7,19 +7,18 @@ contract needs Node; everybody else uses what is committed.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from contracts.client.artifacts import signature_of
 from nexus.errors import Category, NexusError, invalid, unavailable
+from nexus.runtime.fetched import fetched, npm_ci
 from nexus.settings import ROOT
 
 SETTINGS: dict[str, Any] = {
@@ -33,8 +32,8 @@ SETTINGS: dict[str, Any] = {
 LIBRARY = "@openzeppelin/contracts/"
 TIMELOCK = LIBRARY + "governance/TimelockController.sol"
 _RECIPE = ROOT / "contracts" / "build"
-_INSTALLED = ROOT / ".tools" / "contracts"
-_INSTALL_S, _COMPILE_S = 300.0, 300.0
+_NODE = "install Node.js 18 or newer with npm; only who changes a contract needs it"
+_COMPILE_S = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,14 +43,18 @@ class Unit:
     Attributes:
         sources: Name in imports -> file.
         library: Contracts of the library that get an artifact too.
-        file_of: File name of a contract's artifact; several contracts may share one file.
         folder: Where the files lie.
+        shared_file: One file for all artifacts, instead of one each.
+        settings: The compiler's.
+        imports: Sources that these import and that get no artifact here.
     """
 
     sources: Mapping[str, Path]
     library: tuple[str, ...]
     folder: Path
     shared_file: str | None = None
+    settings: Mapping[str, Any] = field(default_factory=lambda: SETTINGS)
+    imports: Mapping[str, Path] = field(default_factory=dict)
 
 
 def product() -> Unit:
@@ -66,7 +69,10 @@ def for_tests() -> Unit | None:
     files = sorted(folder.glob("*.sol"))
     if not files:
         return None
-    return Unit({f"tests/{path.name}": path for path in files}, (), folder, "artifacts.json")
+    # They import contracts of the platform, but get no artifact for those; the short way is enough for them.
+    imports = {f"contracts/{path.name}": path for path in sorted((ROOT / "contracts" / "src").glob("*.sol"))}
+    sources = {f"tests/{path.name}": path for path in files}
+    return Unit(sources, (), folder, "artifacts.json", SETTINGS | {"viaIR": False}, imports)
 
 
 def units() -> list[Unit]:
@@ -123,7 +129,7 @@ def _encoded(value: object) -> bytes:
 
 
 def _artifact(name: str, source: str, output: Mapping[str, Any], unit: Unit, modules: Path) -> dict[str, Any]:
-    metadata = json.loads(output["metadata"])
+    metadata, files = json.loads(output["metadata"]), {**unit.sources, **unit.imports}
     return {
         "contract": name,
         "source": source,
@@ -133,9 +139,9 @@ def _artifact(name: str, source: str, output: Mapping[str, Any], unit: Unit, mod
         "functions": {signature: "0x" + selector for signature, selector in output["evm"]["methodIdentifiers"].items()},
         "errors": _hashed(output["abi"], "error", 4),
         "events": _hashed(output["abi"], "event", 32),
-        "compiler": {"version": metadata["compiler"]["version"], "settings": SETTINGS},
+        "compiler": {"version": metadata["compiler"]["version"], "settings": dict(unit.settings)},
         "sources": {
-            path: hashlib.sha256((unit.sources.get(path) or modules / path).read_bytes()).hexdigest()
+            path: hashlib.sha256((files.get(path) or modules / path).read_bytes()).hexdigest()
             for path in metadata["sources"]
         },
     }
@@ -153,10 +159,12 @@ def _solc(modules: Path, unit: Unit) -> dict[str, Any]:
     chosen = ["abi", "metadata", "evm.bytecode.object", "evm.deployedBytecode.object", "evm.methodIdentifiers"]
     texts = {name: {"content": path.read_text()} for name, path in unit.sources.items()}
     texts |= {name: {"content": (modules / name).read_text()} for name in unit.library}
+    wanted = {name: {"*": chosen} for name in texts}
+    texts |= {name: {"content": path.read_text()} for name, path in unit.imports.items()}
     asked = {
         "language": "Solidity",
         "sources": texts,
-        "settings": SETTINGS | {"outputSelection": {name: {"*": chosen} for name in texts}},
+        "settings": {**unit.settings, "outputSelection": wanted},
     }
     words = [_program("node"), str(_RECIPE / "compile.js"), str(modules)]
     done = subprocess.run(
@@ -166,7 +174,7 @@ def _solc(modules: Path, unit: Unit) -> dict[str, Any]:
         raise NexusError(
             f"the compiler did not run: {done.stderr.strip()[-500:]}",
             category=Category.INTERNAL,
-            remedy=f"remove {_INSTALLED} and try again",
+            remedy="remove .tools/contracts and try again",
         )
     answer: dict[str, Any] = json.loads(done.stdout)
     said = [error["formattedMessage"] for error in answer.get("errors", ()) if not _is_library_warning(error)]
@@ -190,34 +198,15 @@ def _program(name: str) -> str:
     if found is None:
         raise unavailable(
             f"contracts are compiled by {name}, which is not on PATH",
-            remedy="install Node.js 18 or newer; only who changes a contract needs it",
+            remedy=_NODE,
         )
     return found
 
 
 def _modules() -> Path:
     """The folder of the pinned compiler and library, installed on first use."""
-    lock = (_RECIPE / "package-lock.json").read_bytes()
-    stamp, modules = _INSTALLED / ".wants", _INSTALLED / "node_modules"
-    _INSTALLED.mkdir(parents=True, exist_ok=True)
-    with _alone(_INSTALLED / ".lock"):
-        if stamp.is_file() and stamp.read_bytes() == lock:
-            return modules
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy2(_RECIPE / name, _INSTALLED / name)
-        words = [_program("npm"), "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(words, cwd=_INSTALLED, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
-        if done.returncode:
-            raise unavailable(
-                f"the compiler could not be installed: {done.stderr.strip()[-500:]}",
-                remedy="check the network or npm's registry (npm config get registry), then run this again",
-            )
-        stamp.write_bytes(lock)
-    return modules
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    with path.open("a") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    recipe = (_RECIPE / "package.json", _RECIPE / "package-lock.json")
+    solc = fetched(
+        "contracts", "node_modules/solc/solc.js", recipe, lambda folder: npm_ci(_RECIPE, folder, remedy=_NODE)
+    )
+    return solc.parents[1]

@@ -326,7 +326,6 @@ class Settings(BaseSettings):
         env_nested_delimiter="__",
         extra="forbid",
         frozen=True,
-        nested_model_default_partial_update=True,
     )
 
     home: Path = Field(ROOT / ".nexus", description="the folder that holds all state")

@@ -7,6 +7,7 @@ Does not belong here: the tree itself (nexus.settings), anything that asks a ser
 from __future__ import annotations
 
 import difflib
+import re
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -30,6 +31,9 @@ _SCHEMES: Mapping[str, tuple[str, ...]] = {
     "telemetry.otlp_endpoint": _HTTP,
     "lake.spark_url": ("sc",),
     "jellyfin.url": _HTTP,
+    "web3.ipfs_url": _HTTP,
+    "web3.ipfs_gateway_url": _HTTP,
+    "web3.signer_url": _HTTP,
 }
 _FILES = ("sqlite", "file")  # MLflow without a server: tests and one-off runs
 _BUCKETS = ("s3", "s3a", "gs", "az", "abfs", "abfss")
@@ -37,6 +41,7 @@ _LOCAL = frozenset({"127.0.0.1", "localhost", "::1", ""})
 _NEEDED_IN_A_CLUSTER = ("postgres.url", "redis.url", "temporal.address", "mlflow.url")
 _SECRET_WORDS = ("password", "url", "secret", "token", "key", "endpoint", "address")
 _LONGEST = 80
+_ADDRESS = re.compile(r"0x[0-9a-fA-F]{40}")
 
 
 def is_secret(field: str) -> bool:
@@ -227,6 +232,53 @@ def _jellyfin(tree: Any) -> Iterator[Problem]:
         yield _problem("jellyfin.issuer", "is a name of the platform's own; choose another", jellyfin.issuer)
 
 
+def _chain(tree: Any) -> Iterator[Problem]:
+    """A chain that nobody runs, endpoints and addresses that are none."""
+    web3 = tree.web3
+    if web3.chain != "anvil" and not web3.rpc_urls:
+        yield _problem("web3.rpc_urls", f"is needed with web3.chain={web3.chain}; only anvil is embedded")
+    urls = [("web3.rpc_urls", url.get_secret_value()) for url in web3.rpc_urls]
+    urls += [("web3.gateways", url) for url in web3.gateways]
+    urls += [("web3.pin_services", service.url) for service in web3.pin_services]
+    for field, url in urls:
+        if not _is_http(url):
+            yield _problem(field, "holds something that is no URL of the form https://host", url)
+    for field in ("web3.media_contract", "web3.treasury"):
+        address = _at(tree, field)
+        if address is not None and (not _ADDRESS.fullmatch(address) or int(address, 16) == 0):
+            yield _problem(field, f"no address (0x and 40 hex digits, not zero): {str(address)[:_LONGEST]}")
+
+
+def _is_http(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in _HTTP and bool(parts.hostname) and (parts.port or 1) > 0
+    except ValueError:
+        return False
+
+
+def _ownership(tree: Any) -> Iterator[Problem]:
+    """Pins, signers and keys that cannot be had."""
+    web3 = tree.web3
+    nodes = len(web3.pin_services) + 1
+    if web3.pins_required > nodes:
+        said = f"more than there are: our node and {nodes - 1} of web3.pin_services"
+        yield _problem("web3.pins_required", said, web3.pins_required)
+    names = [service.name for service in web3.pin_services]
+    if len(set(names)) < len(names):
+        yield _problem("web3.pin_services", "two have the same name", ", ".join(names))
+    if (web3.signer_url is None) != (web3.signer_token is None):
+        lacking = "token" if web3.signer_token is None else "url"
+        yield _problem(f"web3.signer_{lacking}", "web3.signer_url and web3.signer_token go together")
+    if web3.domain is not None and ("/" in web3.domain or not web3.domain.strip()):
+        yield _problem("web3.domain", "not a host (with :port, and nothing more)", web3.domain)
+    if tree.profile == "cluster" and web3.enabled:
+        for field in ("web3.rpc_urls", "web3.ipfs_url", "keys.password"):
+            if not _at(tree, field):
+                yield _problem(field, "is needed with web3.enabled in the cluster profile, which embeds nothing")
+
+
 _RULES: tuple[Callable[[Any], Iterator[Problem]], ...] = (
     _urls, _folders, _ports, _databases, _cluster, _engine, _training, _alerts, _jellyfin,
+    _chain, _ownership,
 )  # fmt: skip

@@ -68,7 +68,7 @@ def royalties_id(number: object) -> str:
     return f"royalties-{number}"
 
 
-def proposal_id(number: int) -> str:
+def proposal_id(number: int | str) -> str:
     """Id of the operation that executes this proposal (a governor's proposal id)."""
     return f"proposal-{number}"
 

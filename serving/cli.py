@@ -9,12 +9,15 @@ from typing import Annotated, Any
 
 import typer
 
+from serving.mint_cli import mint
+
 WITHIN_S = 10.0
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of this area."""
     app.command("recommend", epilog="Example: bin/nexus recommend movielens:1 -n 5")(recommend)
+    app.command("mint", epilog="Example: bin/nexus mint movielens:1 --royalty-bps 500")(mint)
     app.command("why", epilog="Example: bin/nexus why 019a2b3c-4d5e-7f60-8a1b-2c3d4e5f6071")(why)
 
 

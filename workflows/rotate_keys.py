@@ -19,10 +19,10 @@ with workflow.unsafe.imports_passed_through():  # pure data, and slow to build o
 
     from nexus import temporal_names
     from workflows.activities import names
+    from workflows.key_messages import KeyStep, Rewrapped, RotateKeysRequest, RotateKeysResult
     from workflows.messages import Progress, StepState
     from workflows.policies import QUICK
     from workflows.steps import StepLog
-    from workflows.web3_messages import KeyStep, Rewrapped, RotateKeysRequest, RotateKeysResult
 
 MAKE, ACTIVATE, REWRAP, RETIRE = "make", "activate", "rewrap", "retire"
 STEPS = (MAKE, ACTIVATE, REWRAP, RETIRE)

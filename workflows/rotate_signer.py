@@ -19,18 +19,11 @@ with workflow.unsafe.imports_passed_through():  # pure data, and slow to build o
     from nexus import temporal_names
     from nexus.errors import Category
     from workflows.activities import names
+    from workflows.key_messages import Calls, Drained, RotateSignerRequest, RotateSignerResult, Rotation, RotationTask
     from workflows.messages import Progress, StepState
     from workflows.patience import follow, patiently
     from workflows.steps import StepLog
-    from workflows.web3_messages import (
-        Calls,
-        Drained,
-        RotateSignerRequest,
-        RotateSignerResult,
-        Rotation,
-        RotationTask,
-        Situation,
-    )
+    from workflows.web3_messages import Situation
 
 MAKE, GRANT, SWITCH, DRAIN = "make", "grant", "switch", "drain"
 REVOKE, VERIFY, SWEEP = "revoke", "verify", "sweep"

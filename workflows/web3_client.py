@@ -8,6 +8,7 @@ Does not belong here: how the workflows work.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -21,13 +22,8 @@ from nexus.errors import Category, NexusError, invalid
 from nexus.settings import Settings
 from workflows.connection import RPC_TIMEOUT, answering
 from workflows.errors import to_nexus_error
-from workflows.web3_messages import (
-    MintRequest,
-    ProposalRequest,
-    RotateKeysRequest,
-    RotateSignerRequest,
-    RoyaltiesRequest,
-)
+from workflows.key_messages import RotateKeysRequest, RotateSignerRequest
+from workflows.web3_messages import MintRequest, ProposalRequest, RoyaltiesRequest
 
 KINDS = ("mint-", "royalties-", "proposal-", "rotate-signer", "rotate-keys-")
 PATIENCE_S = 600.0
@@ -50,14 +46,23 @@ async def start_mint(
     return await _start(client, settings, names.MINT_WORKFLOW, request, names.mint_id(content_id), is_once=True)
 
 
-async def start_royalties(client: Client, settings: Settings, request: RoyaltiesRequest) -> str:
-    """Start, join or find a distribution of royalties; the same number pays nobody twice."""
+async def start_royalties(client: Client, settings: Settings, number: str, tokens: Sequence[str] = ()) -> str:
+    """Start, join or find a distribution of royalties; the same number pays nobody twice.
+
+    Args:
+        client: Of the engine.
+        settings: Of the platform.
+        number: Names the distribution.
+        tokens: ERC-20 tokens that are paid out beside the native coin.
+    """
     check_enabled(settings)
-    workflow_id = names.royalties_id(request.number)
+    lower = tuple(token.lower() for token in tokens)
+    request = _checked(RoyaltiesRequest, number=number, tokens=lower)
+    workflow_id = names.royalties_id(number)
     return await _start(client, settings, names.ROYALTIES_WORKFLOW, request, workflow_id, is_once=True)
 
 
-async def start_proposal(client: Client, settings: Settings, number: int) -> str:
+async def start_proposal(client: Client, settings: Settings, number: int | str) -> str:
     """Start, join or find the execution of a proposal that was passed."""
     check_enabled(settings)
     request = _checked(ProposalRequest, proposal_id=str(number))

@@ -26,7 +26,7 @@ from temporalio.client import (
     ScheduleUpdateInput,
 )
 from temporalio.service import RPCError, RPCStatusCode
-from temporalio.worker import Worker
+from temporalio.worker import Interceptor, Worker
 
 from nexus import logs
 from nexus import temporal_names as names
@@ -41,8 +41,8 @@ from workflows.activities.rotation import RotationActivities
 from workflows.activities.tokens import TokenActivities
 from workflows.activities.transactions import TransactionActivities
 from workflows.activities.web3 import Web3
+from workflows.key_messages import RotateSignerRequest
 from workflows.observing import Counting, Figures
-from workflows.web3_messages import RotateSignerRequest
 
 SLOTS = 12
 _GRACE = timedelta(seconds=8)
@@ -79,14 +79,19 @@ def activities(web3: Web3, client: redis.asyncio.Redis) -> Sequence[Callable[...
 
 
 def build(
-    client: Client, settings: Settings, registered: Sequence[Callable[..., Any]], figures: Figures, build_id: str
+    client: Client,
+    settings: Settings,
+    registered: Sequence[Callable[..., Any]],
+    figures: Figures,
+    build_id: str,
+    interceptors: Sequence[Interceptor] = (),
 ) -> Worker:
     """A worker of the queue; it runs no workflows."""
     return Worker(
         client,
         task_queue=names.web3_queue(settings.temporal.task_queue),
         activities=registered,
-        interceptors=[Counting(figures)],
+        interceptors=[Counting(figures), *interceptors],
         build_id=build_id,
         # A wish to cancel comes with the answer to a heartbeat.
         max_heartbeat_throttle_interval=timedelta(milliseconds=500),

@@ -6,6 +6,7 @@ Belongs here: the thin asset, its checks. Does not belong here: the rules (nexus
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -71,8 +72,9 @@ def is_the_databases(platform: PlatformResource) -> dg.AssetCheckResult:
     settings = platform.settings()
     if not settings.web3.enabled:
         return dg.AssetCheckResult(passed=True, metadata={"compared": _why_not(settings)})
-    rows = pl.DataFrame(platform.lake().read(chain.TOKENS))
-    found = differences(rows, _recorded_tokens(settings), chain_of(settings).chain_id, now=datetime.now(UTC))
+    rows = pl.DataFrame(platform.lake().read(chain.TOKENS)).filter(pl.col("chain_id") == chain_of(settings).chain_id)
+    recorded_rows, ours = _recorded_tokens(settings)
+    found = differences(rows, recorded_rows, ours, now=datetime.now(UTC))
     return dg.AssetCheckResult(
         passed=not any(found.values()),
         metadata={name: dg.MetadataValue.json(values[:_SHOWN]) for name, values in found.items()},
@@ -92,23 +94,19 @@ def tokens_of(settings: Settings, lake: Lake) -> Tokens | None:
 
 
 def differences(
-    tokens: pl.DataFrame, recorded_rows: list[dict[str, Any]], chain_id: int, *, now: datetime
+    tokens: pl.DataFrame, recorded_rows: list[dict[str, Any]], ours: Collection[str], *, now: datetime
 ) -> dict[str, list[dict[str, Any]]]:
     """What table and database say otherwise.
 
     Args:
-        tokens: marts_chain__tokens.
+        tokens: marts_chain__tokens of the chain.
         recorded_rows: Rows of ``nexus_web3.nft_content`` that carry a proof.
-        chain_id: The chain to compare.
+        ours: Hashes of the platform's own transactions; tokens that others mint are theirs.
         now: The time; what is younger than ``UNDER_WAY`` may not have arrived yet.
     """
     border = now - UNDER_WAY
-    on_chain = {
-        (row["contract_address"], int(row["token_id"])): row
-        for row in tokens.filter(pl.col("chain_id") == chain_id).iter_rows(named=True)
-    }
+    on_chain = {(row["contract_address"], int(row["token_id"])): row for row in tokens.iter_rows(named=True)}
     by_us = {(row["contract_address"].lower(), int(row["token_id"])): row for row in recorded_rows}
-    contracts = {contract for contract, _ in by_us}
     return {
         "recorded_but_not_on_chain": [
             _named(*key) for key, row in by_us.items() if key not in on_chain and row["minted_at"] < border
@@ -116,7 +114,7 @@ def differences(
         "on_chain_but_not_recorded": [
             _named(*key)
             for key, row in on_chain.items()
-            if key not in by_us and key[0] in contracts and row["is_final"] and row["minted_at"] < border
+            if key not in by_us and row["mint_tx_hash"] in ours and row["is_final"] and row["minted_at"] < border
         ],
         "other_transaction": [
             _named(*key) | {"recorded": row["tx_hash"], "chain": on_chain[key]["mint_tx_hash"]}
@@ -126,14 +124,18 @@ def differences(
     }
 
 
-def _recorded_tokens(settings: Settings) -> list[dict[str, Any]]:
+def _recorded_tokens(settings: Settings) -> tuple[list[dict[str, Any]], set[str]]:
+    """Rows of tokens, and hashes of all transactions that the platform ever signed."""
+    chain_id = chain_of(settings).chain_id
     with connect(settings, "pipeline") as connection:
         cursor = connection.execute(
             "select contract_address, token_id, tx_hash, minted_at from nexus_web3.nft_content where chain_id = %s",
-            (chain_of(settings).chain_id,),
+            (chain_id,),
         )
         names = [column.name for column in cursor.description or ()]
-        return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        rows = [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+        signed = connection.execute("select hash from nexus_web3.attempts where chain_id = %s", (chain_id,)).fetchall()
+    return rows, {str(one) for (one,) in signed}
 
 
 def _named(contract: str, token: int) -> dict[str, Any]:

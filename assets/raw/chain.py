@@ -38,6 +38,8 @@ def _told(done: Followed) -> dict[str, dg.MetadataValue | int | str]:
     if done.state is not None:
         told |= {"read_to": done.state.at.number, "final": done.state.final, "life": done.state.life}
         told["contracts"] = dg.MetadataValue.json(dict(done.state.contracts))
+    else:
+        told["contracts"] = "none is in use yet: they are deployed with the first mint or when the platform starts"
     if done.forks:
         told["reorganisations"] = dg.MetadataValue.json(done.forks)
     if done.previous_life is not None:

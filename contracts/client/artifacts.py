@@ -7,6 +7,7 @@ Does not belong here: compiling (contracts.compiler), asking a node (contract.py
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -15,8 +16,9 @@ from typing import Any
 
 from nexus.errors import Category, NexusError, not_found
 
+_ADDRESS = re.compile("0x[0-9a-fA-F]{40}")
 FOLDER = Path(__file__).parents[1] / "artifacts"
-_ERROR_STRING, _PANIC = "0x08c379a0", "0x4e487b71"
+_ERROR_STRING, _PANIC = "08c379a0", "4e487b71"
 _PANICS = {0x01: "assertion", 0x11: "overflow", 0x12: "division by zero", 0x32: "index out of bounds"}
 
 
@@ -147,19 +149,27 @@ def decode_error(data: bytes | str | None, *artifacts: Artifact) -> str:
         data: The bytes of the revert, as a node gives them.
         artifacts: Contracts whose errors are known; none: all of ours.
     """
+    from eth_abi.exceptions import DecodingError
+
     raw = _bytes(data)
     if not raw:
         return "reverted without a reason"
-    if raw[:4].hex() == _ERROR_STRING[2:]:
-        return str(_decode(("string",), raw[4:])[0])
-    if raw[:4].hex() == _PANIC[2:]:
-        code = int.from_bytes(raw[4:36], "big")
+    known = artifacts or tuple(load(path.stem) for path in sorted(FOLDER.glob("*.json")))
+    try:
+        said = _builtin(raw) or next(filter(None, (artifact.error(raw) for artifact in known)), None)
+    except (DecodingError, UnicodeDecodeError, OverflowError):
+        return f"malformed error 0x{raw[:4].hex()}"
+    return said or f"unknown error 0x{raw[:4].hex()}"
+
+
+def _builtin(raw: bytes) -> str | None:
+    """What the language itself reverts with: a string, or a failed check."""
+    if raw[:4].hex() == _ERROR_STRING:
+        return str(_decode(("string",), raw[4:])[0]) or "reverted with an empty reason"
+    if raw[:4].hex() == _PANIC:
+        code = int(_decode(("uint256",), raw[4:])[0])
         return f"Panic({_PANICS.get(code, hex(code))})"
-    for artifact in artifacts or tuple(load(path.stem) for path in sorted(FOLDER.glob("*.json"))):
-        said = artifact.error(raw)
-        if said is not None:
-            return said
-    return f"unknown error 0x{raw[:4].hex()}"
+    return None
 
 
 def checksummed(address: str) -> str:
@@ -168,9 +178,11 @@ def checksummed(address: str) -> str:
     Raises:
         NexusError: category ``invalid``: no address, or capitals that do not fit (a mistyped one).
     """
-    from eth_utils.address import is_address, to_checksum_address
+    from eth_utils.address import to_checksum_address
 
-    if not is_address(address):
+    digits = address[2:]
+    is_plain = digits in {digits.lower(), digits.upper()}
+    if not _ADDRESS.fullmatch(address) or not (is_plain or to_checksum_address(address) == address):
         raise NexusError(
             "this is not an address",
             category=Category.INVALID,

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Self
 from contracts.client.artifacts import checksummed, load
 from contracts.client.contract import Caller, role_of
 from contracts.client.media import checked_bps
+from contracts.client.rpc.errors import Answered
 from contracts.client.splitter import Payee, checked_payees
 from nexus.errors import Category, NexusError, invalid
 
@@ -228,15 +229,11 @@ async def require_media(rpc: Caller, address: str) -> None:
     Raises:
         NexusError: category ``invalid``.
     """
-    artifact, lacks = load(MEDIA), []
+    lacks = ["any code"]
     if await has_code(rpc, address):
-        for standard, interface in _INTERFACES.items():
-            data = artifact.call("supportsInterface(bytes4)", bytes.fromhex(interface))
-            answer = await rpc.call("eth_call", [{"to": checksummed(address), "data": "0x" + data.hex()}, "latest"])
-            if answer == "0x" or not int(answer, 16):
-                lacks.append(standard)
-    else:
-        lacks = ["any code"]
+        lacks = [
+            standard for standard, interface in _INTERFACES.items() if not await _supports(rpc, address, interface)
+        ]
     if lacks:
         raise invalid(
             f"that contract has not {', '.join(lacks)}",
@@ -244,6 +241,16 @@ async def require_media(rpc: Caller, address: str) -> None:
             value=address,
             remedy="check the address and web3.chain, or unset it: then we deploy our own",
         )
+
+
+async def _supports(rpc: Caller, address: str, interface: str) -> bool:
+    """What a contract says of an interface; anything but a plain "yes" is a "no": it may be no such contract at all."""
+    data = load(MEDIA).call("supportsInterface(bytes4)", bytes.fromhex(interface))
+    try:
+        answer = await rpc.call("eth_call", [{"to": checksummed(address), "data": "0x" + data.hex()}, "latest"])
+    except Answered:
+        return False
+    return bytes.fromhex(answer[2:]) == (1).to_bytes(32, "big")
 
 
 def create2(salt: bytes, creation: bytes) -> str:

@@ -31,21 +31,27 @@ if TYPE_CHECKING:
 _WAVES, _ATTEMPTS = 12, 5
 _PATIENCE_S, _POLL_S = 120.0, 0.1
 _EVER_H = 24.0 * 365 * 100
+_MOST = 1_000_000
 Say = Callable[[str], None]
 
 
-def run(settings: Settings, errand: Errand) -> str:
+def run(settings: Settings, errand: Errand, *, is_embedded: bool) -> str:
     """Do what may be done without asking, and say what there is.
+
+    Args:
+        settings: The platform's.
+        errand: Who waits.
+        is_embedded: Whether the chain is the one that the runtime started; on any other nothing is sent.
 
     Raises:
         NexusError: It could not be done.
     """
-    return asyncio.run(_run(settings, errand))
+    return asyncio.run(_run(settings, errand, is_embedded=is_embedded))
 
 
-async def _run(settings: Settings, errand: Errand) -> str:
+async def _run(settings: Settings, errand: Errand, *, is_embedded: bool) -> str:
     try:
-        async with opened(settings) as site:
+        async with opened(settings, is_embedded=is_embedded) as site:
             people = await take_on(site)
             if not site.is_embedded:
                 return await told(site, people)
@@ -120,11 +126,13 @@ async def _send(site: Site, steps: Sequence[Step], say: Say | None, *, is_final:
     outcomes = await site.transactions.submit_many(list(intents.values()))
     sent: list[tuple[Step, Intent]] = []
     for step, intent, outcome in zip(steps, intents.values(), outcomes, strict=True):
-        if isinstance(outcome, NexusError):
-            if isinstance(outcome, Reverted) and sent:
-                break
+        if not isinstance(outcome, NexusError):
+            sent.append((step, intent))
+        elif not isinstance(outcome, Reverted):
             raise outcome
-        sent.append((step, intent))
+    refused = [outcome for outcome in outcomes if isinstance(outcome, NexusError)]
+    if refused and not sent:
+        raise refused[0]
     async with asyncio.timeout(None if is_final else _PATIENCE_S):
         for step, intent in sent:
             if is_final:
@@ -176,7 +184,9 @@ async def _mend_wiped(site: Site, say: Say) -> None:
     if used is None or site.settings.web3.media_contract is not None or await deploy.has_code(site.rpc, used):
         return
     async with acquire(site.pool) as connection, connection.transaction():
-        rows = await rows_db.to_sweep(connection, site.chain.chain_id, for_h=_EVER_H, every_s=0, limit=1_000_000)
+        ended = await rows_db.to_sweep(connection, site.chain.chain_id, for_h=_EVER_H, every_s=0, limit=_MOST)
+        begun = await rows_db.unfinished(connection, site.chain.chain_id, after=0, limit=_MOST)
+        rows = ended + [row for row in begun if row.state == "mined"]
         again = await rows_db.move(connection, [moved(row, "sent", ORPHANED) for row in rows])
     say("contracts: the chain was wiped; everything is sent to it again")
     async with asyncio.timeout(_PATIENCE_S + len(again) / 20):

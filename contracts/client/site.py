@@ -30,7 +30,7 @@ COINS_WEI, LEAST_WEI = 10_000 * 10**18, 1_000 * 10**18
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Everything that the set-up works with."""
+    """Everything that the set-up works with; ``is_embedded``: the chain is this home's own, where coins are free."""
 
     settings: Settings
     chain: Chain
@@ -38,11 +38,7 @@ class Site:
     pool: AsyncPool
     signers: Signers
     transactions: Transactions
-
-    @property
-    def is_embedded(self) -> bool:
-        """Whether the chain is this home's own, where coins are free."""
-        return self.chain.is_embedded_kind
+    is_embedded: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +50,12 @@ class People:
 
 
 @asynccontextmanager
-async def opened(settings: Settings) -> AsyncIterator[Site]:
+async def opened(settings: Settings, *, is_embedded: bool) -> AsyncIterator[Site]:
     """Connections to the chain, to Postgres, to the keys.
+
+    Args:
+        settings: The platform's.
+        is_embedded: Whether the chain is the one that the runtime started.
 
     Raises:
         NexusError: ``invalid`` for an endpoint of another chain; ``unavailable`` when something does not answer.
@@ -67,7 +67,7 @@ async def opened(settings: Settings) -> AsyncIterator[Site]:
     async with Rpc.of(settings) as rpc, async_pool(settings, "worker", max_size=4) as pool:
         await rpc.check()
         signers = open_signers(settings)
-        yield Site(settings, chain, rpc, pool, signers, Transactions(pool, rpc, chain, signers))
+        yield Site(settings, chain, rpc, pool, signers, Transactions(pool, rpc, chain, signers), is_embedded)
 
 
 def away(error: Exception) -> NexusError:

@@ -22,6 +22,7 @@ contract NexusVotes is ERC721, EIP712, ERC721Votes, AccessControl {
 
     error NotTransferable();
     error NotAMember(address account);
+    error AlreadyAMember(address account);
     error ZeroAddress();
 
     /// @param admin Gets both roles.
@@ -37,6 +38,7 @@ contract NexusVotes is ERC721, EIP712, ERC721Votes, AccessControl {
 
     /// @notice Make somebody a member; reverts when it is one.
     function admit(address member) external onlyRole(REGISTRAR_ROLE) {
+        if (isMember(member)) revert AlreadyAMember(member);
         _mint(member, idOf(member));
         if (delegates(member) == address(0)) _delegate(member, member);
         emit Locked(idOf(member));

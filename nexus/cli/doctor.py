@@ -76,16 +76,21 @@ def look() -> Iterator[Finding]:
 
 
 def _checks() -> list[Check]:
-    from nexus.doctor import data, files, machine, parts
+    from nexus.doctor import data, files, machine, parts, web3
 
     own: list[Check] = [
         machine.machine,
+        web3.programs,
         files.folder,
         files.at_work,
         machine.listening,
         machine.clock,
         parts.parts,
         files.journal,
+        web3.kept_chain,
+        web3.wrong_choice,
+        web3.chain,
+        web3.ipfs,
         data.database,
         data.tables,
         data.alerts,

@@ -16,7 +16,7 @@ AttemptKind = Literal["intent", "cancel", "fill", "adopted"]
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One signed payload. Ages are in seconds; ``told_s``: since it was last sent to a node, None: never."""
+    """One signed payload. Ages are in seconds; ``told_s``: since it was last sent to a node, None: never; ``said``: what that node said."""
 
     transaction_id: int
     signer: str
@@ -31,6 +31,7 @@ class Attempt:
     is_accepted: bool = False
     age_s: float = 0.0
     told_s: float | None = None
+    said: str | None = None
 
 
 async def store(connection: psycopg.AsyncConnection, chain_id: int, attempts: Sequence[Attempt]) -> set[str]:
@@ -60,7 +61,7 @@ async def of_rows(connection: psycopg.AsyncConnection, ids: Sequence[int]) -> di
         """
         select a.transaction_id, a.signer, a.nonce, a.number, a.kind, a.hash, a.raw, a.max_fee_wei, a.tip_wei, a.head,
           a.accepted_at is not null, extract(epoch from now() - a.made_at)::float8,
-          extract(epoch from now() - a.told_at)::float8
+          extract(epoch from now() - a.told_at)::float8, a.said
         from nexus_web3.attempts a join nexus_web3.transactions t
           on t.id = a.transaction_id and t.chain_id = a.chain_id and t.signer = a.signer and t.nonce = a.nonce
         where a.transaction_id = any(%s) order by a.transaction_id, a.number

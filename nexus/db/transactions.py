@@ -76,7 +76,8 @@ class Move:
     reason: str | None = None
 
 
-_COLUMNS: Final = ", ".join(f"t.{field.name}" for field in fields(Row))
+_NAMES: Final = tuple(field.name for field in fields(Row))
+_COLUMNS: Final = ", ".join(f"t.{name}" for name in _NAMES)
 _SELECT: Final = f"select {_COLUMNS} from nexus_web3.transactions t"  # noqa: S608 - constants
 
 
@@ -88,7 +89,7 @@ async def _rows(connection: psycopg.AsyncConnection, query: str, values: Sequenc
 
 def _row(found: tuple[Any, ...]) -> Row:
     """Numerics of the server are Decimals; ours are integers."""
-    values = dict(zip((field.name for field in fields(Row)), found, strict=True))
+    values = dict(zip(_NAMES, found, strict=True))
     return Row(**values | {"value_wei": int(values["value_wei"])})
 
 

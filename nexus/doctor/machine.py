@@ -115,10 +115,12 @@ def listening(home: Home, user: Settings) -> Iterator[Finding]:
                     "run bin/nexus up, which chooses another port",
                 )
         return
+    chosen = state.choices(home, user)
     for area, port_field, url_field in sorted(set(state.LISTENERS.values())):
         group = getattr(user, area)
         port = getattr(group, port_field)
-        if getattr(group, url_field) is not None or not port or ports.is_free(port):
+        is_unused = area in state.CHOICES and area not in chosen
+        if is_unused or getattr(group, url_field) not in (None, ()) or not port or ports.is_free(port):
             continue
         is_fixed = port_field in group.model_fields_set
         wish = ports.Wish(area, port, f"{area}.{port_field}", is_fixed)

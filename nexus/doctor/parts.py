@@ -12,7 +12,7 @@ from pathlib import Path
 
 from nexus.doctor.finding import Finding
 from nexus.runtime.home import Home
-from nexus.runtime.state import LISTENERS
+from nexus.runtime.state import LISTENERS, is_external
 from nexus.runtime.status import PartState, PartStatus, collect
 from nexus.settings import Settings
 
@@ -42,19 +42,15 @@ def parts(home: Home, user: Settings) -> Iterator[Finding]:
 
 
 def _is_external(name: str, user: Settings) -> bool:
-    area = (
-        LISTENERS["dagster-webserver" if name.startswith("dagster") else name]
-        if name in LISTENERS or name.startswith("dagster")
-        else None
-    )
-    return area is not None and getattr(getattr(user, area[0]), area[2]) is not None
+    listener = "dagster-webserver" if name.startswith("dagster") else name
+    return listener in LISTENERS and is_external(user, listener)
 
 
 def _external(part: PartStatus) -> Finding:
     if part.state == PartState.RUNNING:
         return Finding(part.name, f"answers at {part.url}")
-    area = part.name.partition("-")[0]
-    setting = f"NEXUS_{area.upper()}__{'ADDRESS' if area == 'temporal' else 'URL'}"
+    area, _, field = LISTENERS["dagster-webserver" if part.name.startswith("dagster") else part.name]
+    setting = f"NEXUS_{area.upper()}__{field.upper()}"
     said = f"your own server does not answer at {part.url}: {part.note}"
     return Finding(part.name, said, f"start it, mend {setting}, or unset {setting} to use the embedded one")
 

@@ -94,6 +94,12 @@ def sources(settings: Settings) -> list[Source]:
     found: list[Source] = [Postgres(settings), Redis(settings), Disk(settings.home)]
     if settings.dagster.url:
         found.append(Dagster(settings.dagster.url))
+    if settings.web3.enabled:
+        from nexus.exporter.web3 import Chain, Ipfs, Lanes
+
+        found.append(Lanes(settings))
+        found += [Chain(settings)] if settings.web3.rpc_urls else []
+        found += [Ipfs(settings.web3.ipfs_url)] if settings.web3.ipfs_url else []
     if (settings.home / "run" / "supervisord.conf").exists():
         found.append(Parts(settings.home))
     return found

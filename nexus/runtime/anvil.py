@@ -25,7 +25,7 @@ KEEPER = Path(__file__).with_name("anvil_keeper.py")
 LEAST_VERSION = (1, 0)
 _RECIPE = ROOT / "deploy" / "anvil"
 _PACKAGED = Path("node_modules") / "@foundry-rs" / "anvil-linux-amd64" / "bin" / "anvil"
-_REMEDY = (
+REMEDY = (
     "install Node.js with npm (apt-get install npm), or Foundry's anvil on the PATH, or set web3.chain_program; "
     "or give an endpoint of your own: NEXUS_WEB3__RPC_URLS"
 )
@@ -54,7 +54,7 @@ def anvil_binary(own: Path | None = None, *, errand: Errand = QUIET, tools: Path
     if own is not None:
         if _version(str(own)) < LEAST_VERSION:
             raise invalid(
-                "this is no anvil of version 1.0 or newer", field="web3.chain_program", value=own, remedy=_REMEDY
+                "this is no anvil of version 1.0 or newer", field="web3.chain_program", value=own, remedy=REMEDY
             )
         return str(own)
     found = shutil.which("anvil")
@@ -65,7 +65,7 @@ def anvil_binary(own: Path | None = None, *, errand: Errand = QUIET, tools: Path
 
     def make(folder: Path) -> None:
         errand.say("anvil: fetched with npm, once")
-        npm_ci(_RECIPE, folder, remedy=_REMEDY, errand=errand)
+        npm_ci(_RECIPE, folder, remedy=REMEDY, errand=errand)
         place = folder / "bin"
         place.mkdir()
         (folder / _PACKAGED).rename(place / "anvil")
@@ -80,7 +80,7 @@ def anvil_binary(own: Path | None = None, *, errand: Errand = QUIET, tools: Path
 
 
 def _cannot(cause: str) -> NexusError:
-    return unavailable(f"the embedded chain's program cannot be had: {cause}", remedy=_REMEDY)
+    return unavailable(f"the embedded chain's program cannot be had: {cause}", remedy=REMEDY)
 
 
 def command(program: str, data: Path, port: int, *, chain_id: int, depth: int) -> Command:

@@ -36,6 +36,7 @@ SAVE_SHARE = 0.1
 _BUSY_GAP_S = 8.0
 _PR_SET_PDEATHSIG = 1
 _TIMEOUT_S = 60.0
+_NOTHING = (-1, "")
 
 
 class Node:
@@ -54,12 +55,17 @@ class Node:
             self._connection.request("POST", "/", body, {"Content-Type": "application/json"})
             said = json.loads(self._connection.getresponse().read())
         except (OSError, http.client.HTTPException, ValueError):
-            self._connection.close()
-            self._connection = None
+            self.close()
             raise
         if "error" in said:
             raise ValueError(str(said["error"]))
         return said["result"]
+
+    def close(self) -> None:
+        """Let the connection go."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
     def head(self) -> tuple[int, str]:
         """Number and hash of the latest block."""
@@ -86,9 +92,9 @@ class Keeper:
         self._state = state
         self._depth = depth
         self._now = now
-        self._saved = node.head()
-        self._head = self._saved
-        self._busy_at = self._saved[0]
+        self._saved = _NOTHING  # somebody may have been faster than we: what is on disk is known after the first save
+        self._head = node.head()
+        self._busy_at = self._head[0]
         self._mined_at = float("-inf")
         self._saved_at = float("-inf")
         self._save_s = 0.0

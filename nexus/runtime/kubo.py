@@ -23,7 +23,7 @@ LEAST_GO = (1, 26)
 _KUBO, _JS = ROOT / "deploy" / "kubo", ROOT / "deploy" / "js-ipfs"
 _PACKAGE = "github.com/ipfs/kubo/cmd/ipfs"
 _BUILD_S = 3600.0
-_REMEDY = (
+REMEDY = (
     "put Kubo's ipfs (0.40 or newer) on the PATH or name it in web3.ipfs_program; or install Go 1.26, with which it is "
     "built, or Node.js with npm for js-ipfs; or give a node of your own: NEXUS_WEB3__IPFS_URL"
 )
@@ -65,7 +65,7 @@ def find(
     if own is not None:
         if _version(str(own)) < LEAST_VERSION:
             raise invalid(
-                "this is no Kubo of version 0.40 or newer", field="web3.ipfs_program", value=own, remedy=_REMEDY
+                "this is no Kubo of version 0.40 or newer", field="web3.ipfs_program", value=own, remedy=REMEDY
             )
         return Program((str(own),), "kubo")
     found = shutil.which("ipfs")
@@ -79,7 +79,7 @@ def find(
             return way(errand, tools)
         except NexusError as error:
             causes.append(error.message)
-    raise unavailable(f"an IPFS node cannot be had: {'; '.join(causes)}", remedy=_REMEDY)
+    raise unavailable(f"an IPFS node cannot be had: {'; '.join(causes)}", remedy=REMEDY)
 
 
 def kubo_binary(*, errand: Errand = QUIET, tools: Path = TOOLS) -> str:
@@ -100,17 +100,17 @@ def go() -> str:
     """
     found = shutil.which("go")
     if found is None:
-        raise unavailable("there is no go on the PATH", remedy=_REMEDY)
+        raise unavailable("there is no go on the PATH", remedy=REMEDY)
     try:
         done = subprocess.run(
             [found, "env", "GOVERSION", "GOTOOLCHAIN"], capture_output=True, text=True, check=False, timeout=30
         )
     except (OSError, subprocess.SubprocessError):
-        raise unavailable("go cannot be run", remedy=_REMEDY) from None
+        raise unavailable("go cannot be run", remedy=REMEDY) from None
     match = re.match(r"go(\d+)\.(\d+)", done.stdout)
     version = (int(match[1]), int(match[2])) if match else (0, 0)
     if version < LEAST_GO and "local" in done.stdout.split()[1:]:
-        raise unavailable(f"go is {version[0]}.{version[1]}, and {LEAST_GO[0]}.{LEAST_GO[1]} is needed", remedy=_REMEDY)
+        raise unavailable(f"go is {version[0]}.{version[1]}, and {LEAST_GO[0]}.{LEAST_GO[1]} is needed", remedy=REMEDY)
     return found
 
 
@@ -123,7 +123,7 @@ def _built(errand: Errand, tools: Path) -> Program:
         run(
             words,
             _KUBO,
-            remedy=_REMEDY,
+            remedy=REMEDY,
             timeout_s=_BUILD_S,
             env={"GOFLAGS": flags, "CGO_ENABLED": "0", "GOWORK": "off"},
             errand=errand,
@@ -137,12 +137,12 @@ def _built(errand: Errand, tools: Path) -> Program:
 def _js(errand: Errand, tools: Path) -> Program:
     def make(folder: Path) -> None:
         errand.say("ipfs: js-ipfs is fetched with npm, once, because Kubo cannot be had")
-        npm_ci(_JS, folder, remedy=_REMEDY, errand=errand)
+        npm_ci(_JS, folder, remedy=REMEDY, errand=errand)
         (folder / program).chmod(0o755)
 
     program = "node_modules/ipfs/src/cli.js"
     recipe = (_JS / "package.json", _JS / "package-lock.json")
     node = shutil.which("node")
     if node is None:
-        raise unavailable("there is no node on the PATH", remedy=_REMEDY)
+        raise unavailable("there is no node on the PATH", remedy=REMEDY)
     return Program((node, str(fetched("js-ipfs", program, recipe, make, errand=errand, tools=tools))), "js")

@@ -1,6 +1,6 @@
 """The repository of the embedded IPFS node: made once, configured at each start, ready after a ``kill -9``.
 
-Belongs here: what the node is told in its configuration, locks that a killed one left, its command line.
+Belongs here: what the node is told in its configuration, the lock that a killed one left, its command line.
 Does not belong here: finding the program (kubo.py).
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import secrets
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,7 +47,6 @@ def prepare(program: Program, repo: Path, ports: Ports, *, swarm_key: str, is_pu
     env = {"IPFS_PATH": str(repo), "HOME": str(repo), "IPFS_TELEMETRY": "off", "LIBP2P_TCP_MUX": "false"}
     if not is_public:
         env["LIBP2P_FORCE_PNET"] = "1"
-    _clear_locks(repo, program.kind)
     if not (repo / "config").is_file():
         init = ("init", "--profile=test") if program.kind == "kubo" else ("init", "--empty-repo")
         Command((*program.words, *init), env=env, cwd=str(repo)).run()
@@ -66,22 +64,18 @@ def prepare(program: Program, repo: Path, ports: Ports, *, swarm_key: str, is_pu
     else:
         key.touch(mode=0o600)
         key.write_text(f"/key/swarm/psk/1.0.0/\n/base16/\n{swarm_key}\n")
-    words = ("daemon", "--migrate=true") if program.kind == "kubo" else ("daemon",)
-    return Command((*program.words, *words), env=env, cwd=str(repo))
+    daemon = ("daemon", "--migrate=true") if program.kind == "kubo" else ("daemon",)
+    return Command((*_unlocked(program.kind), *program.words, *daemon), env=env, cwd=str(repo))
 
 
-def _clear_locks(repo: Path, kind: Kind) -> None:
-    """A killed node leaves its API address, and js-ipfs its lock, which is a folder that nobody holds.
+def _unlocked(kind: Kind) -> tuple[str, ...]:
+    """Words before the program's. A killed js-ipfs leaves a lock that nobody holds, and the supervisor starts it again.
 
-    Kubo's own lock is the kernel's: it goes with its holder. The part is not running when this is called.
+    Kubo's own lock is the kernel's: it goes with its holder.
     """
-    (repo / "api").unlink(missing_ok=True)
-    (repo / "gateway").unlink(missing_ok=True)
-    lock = repo / "repo.lock"
-    if kind == "js" and lock.is_dir():
-        shutil.rmtree(lock, ignore_errors=True)
-    elif lock.is_file():
-        lock.unlink(missing_ok=True)
+    if kind == "kubo":
+        return ()
+    return ("/bin/sh", "-c", 'rm -rf "$IPFS_PATH/repo.lock" "$IPFS_PATH/api" && exec "$0" "$@"')
 
 
 def _kubo_config(ports: Ports, *, is_public: bool) -> dict[str, Any]:

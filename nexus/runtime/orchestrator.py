@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Protocol
 from urllib.parse import urlsplit
 
-from nexus.errors import Category, NexusError, invalid
+from nexus.errors import NexusError, invalid
 from nexus.runtime import dagster, processes, web3
 from nexus.runtime.fetched import Errand
 from nexus.runtime.home import Home, read_json
@@ -116,7 +116,7 @@ class Orchestrator:
         ]
         actions: dict[str, Callable[[], str | None]] = {
             MIGRATION: lambda: self._migrate(state),
-            CONTRACTS: lambda: web3.set_up(state.settings(), self._errand()),
+            CONTRACTS: lambda: web3.set_up(state, self._errand()),
         }
         jobs += [(step, STEPS[step], actions[step]) for step in steps]
 
@@ -130,7 +130,7 @@ class Orchestrator:
                 self._watcher.began(name)
                 url = action()
             except (_StoppedError, NexusError) as error:
-                reason = _why(error)
+                reason = str(error)
                 broken.add(name)
             seconds = time.monotonic() - began
             if reason is None:
@@ -238,13 +238,7 @@ def _refuse_if(lacking: Iterable[str]) -> None:
         raise _StoppedError(f"needs {names}")
 
 
-def _why(error: Exception) -> str:
-    """What went wrong, and what to do about it where a program could not be had."""
-    remedy = error.remedy if isinstance(error, NexusError) and error.category == Category.UNAVAILABLE else None
-    return f"{error}; remedy: {remedy}" if remedy else str(error)
-
-
-def _closure(parts: list[Part], only: tuple[str, ...], choices: Collection[str]) -> set[str]:
+def _closure(parts: list[Part], only: tuple[str, ...], choices: Collection[str] = ()) -> set[str]:
     """The parts and steps asked for and everything they need."""
     needs = {part.name: (*part.needs, *part.asks) for part in parts} | {MIGRATION: STEPS[MIGRATION]}
     if "web3" in choices:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import importlib
 from functools import partial
-from typing import Any, Protocol
+from typing import Protocol
 
 from nexus.runtime import anvil, kubo, kubo_repo, probes
 from nexus.runtime.command import Command
@@ -95,11 +95,12 @@ def _ipfs(state: State, settings: Settings) -> Part:
     return Part(IPFS, url, probe, make, stop_s=20, fetch=fetch)
 
 
-def set_up(settings: Settings, said: Any) -> str:
+def set_up(state: State, errand: Errand) -> str:
     """Keys, contracts and roles, as far as this platform may make them by itself; returns what there is.
 
     Raises:
         NexusError: It could not be done.
     """
-    found: str = importlib.import_module("contracts.client.setup").run(settings, said)
+    run = importlib.import_module("contracts.client.setup").run
+    found: str = run(state.settings(), errand, is_embedded=not state.is_external(CHAIN))
     return found

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Final
 
+from nexus.db import contracts
 from nexus.errors import NexusError, unavailable
 from nexus.settings import Settings
 from serving.governance import reading
@@ -85,9 +86,6 @@ class Governance:
     async def _addresses(self, chain_id: int) -> dict[str, str]:
         """The contracts in use, by name; a NexusMedia of the person's own goes before ours."""
         async with self._database.connection() as connection:
-            cursor = await connection.execute(
-                "select name, address from nexus_web3.contracts where chain_id = %s", (chain_id,)
-            )
-            found = {str(name): str(address) async for name, address in cursor}
+            found = await contracts.recorded(connection, chain_id)
         own = self._settings.web3.media_contract
         return found if own is None else found | {"NexusMedia": own.lower()}

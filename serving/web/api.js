@@ -36,7 +36,7 @@ async function problem(response) {
   });
 }
 
-async function call(path, { method = "GET", query = {}, body, signal, accept = [] } = {}) {
+export async function call(path, { method = "GET", query = {}, body, signal, accept = [] } = {}) {
   const url = new URL(path, ROOT);
   for (const [key, value] of Object.entries(query)) if (value !== undefined && value !== "") url.searchParams.set(key, value);
   const timeout = AbortSignal.timeout(TIMEOUT_MS);
@@ -63,8 +63,8 @@ async function call(path, { method = "GET", query = {}, body, signal, accept = [
   }
 }
 
-const id = encodeURIComponent;
-const items = (answer) => (Array.isArray(answer?.items) ? answer.items : []);
+export const id = encodeURIComponent;
+export const items = (answer) => (Array.isArray(answer?.items) ? answer.items : []);
 
 export const users = async (query, signal) => items(await call("v1/users", { query, signal }));
 export const history = async (user, limit, signal) => items(await call(`v1/users/${id(user)}/history`, { query: { limit }, signal }));
@@ -75,6 +75,7 @@ export const models = (signal) => call("v1/models", { signal });
 export const ready = (signal) => call("health/ready", { signal, accept: [503] });
 export const addContent = (body, signal) => call("v1/content", { method: "POST", body, signal });
 export const operation = (ref, signal) => call(`v1/operations/${id(ref)}`, { signal });
+export const web3 = (signal) => call("v1/web3", { signal });
 export const cancelOperation = (ref) => call(`v1/operations/${id(ref)}/cancel`, { method: "POST" });
 
 export async function recommendations(user, limit, signal) {

@@ -2,10 +2,10 @@
 
 import { isAbort } from "./api.js";
 import { watchHealth } from "./components/health.js";
-import { h, put, say } from "./dom.js";
+import { h, icon, put, say } from "./dom.js";
 import { failure, empty } from "./components/states.js";
 import { read, replace, to } from "./router.js";
-import { viewer } from "./session.js";
+import { chain, viewer } from "./session.js";
 
 const main = document.getElementById("main");
 const find = document.getElementById("find");
@@ -17,6 +17,9 @@ const VIEWS = {
   add: () => import("./views/add.js"),
   operation: () => import("./views/operation.js"),
   model: () => import("./views/model.js"),
+  wallets: () => import("./views/wallets.js"),
+  token: () => import("./views/token.js"),
+  ownership: () => import("./views/ownership.js"),
 };
 const SEARCH_DELAY_MS = 250;
 let shown = null;
@@ -70,7 +73,7 @@ async function overlay() {
 
 function markNavigation({ name, params }) {
   for (const link of document.querySelectorAll("[data-nav]")) {
-    const isHere = link.dataset.nav === name || (link.dataset.nav === "viewers" && (name === "viewer" || name === "history"));
+    const isHere = link.dataset.nav === name || (link.dataset.nav === "viewers" && ["viewer", "history", "wallets"].includes(name)) || (link.dataset.nav === "ownership" && name === "token");
     if (isHere) link.setAttribute("aria-current", name === link.dataset.nav ? "page" : "true");
     else link.removeAttribute("aria-current");
   }
@@ -109,4 +112,12 @@ document.getElementById("skip").addEventListener("click", (event) => {
 });
 window.addEventListener("hashchange", follow);
 watchHealth();
+chain().then(
+  ({ enabled }) => {
+    if (!enabled) return;
+    document.querySelector(".nav").append(h("a", { href: "#/ownership", "data-nav": "ownership" }, icon("seal"), h("span", {}, "Ownership")));
+    markNavigation(read());
+  },
+  () => null, // the link stays away; the views tell what is wrong
+);
 follow();

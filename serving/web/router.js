@@ -4,6 +4,9 @@ const ROUTES = [
   [/^$/, "viewers", []],
   [/^viewer\/([^/]+)$/, "viewer", ["user"]],
   [/^viewer\/([^/]+)\/history$/, "history", ["user"]],
+  [/^viewer\/([^/]+)\/wallets$/, "wallets", ["user"]],
+  [/^token\/([0-9]+)$/, "token", ["token"]],
+  [/^ownership$/, "ownership", []],
   [/^search$/, "search", []],
   [/^add$/, "add", []],
   [/^operation\/([^/]+)$/, "operation", ["operation"]],
@@ -37,6 +40,8 @@ const segment = (text) => encodeURIComponent(text).replaceAll("%3A", ":");
 export const to = {
   viewer: (user) => `#/viewer/${segment(user)}`,
   history: (user) => `#/viewer/${segment(user)}/history`,
+  wallets: (user) => `#/viewer/${segment(user)}/wallets`,
+  token: (number) => `#/token/${segment(number)}`,
   operation: (ref) => `#/operation/${segment(ref)}`,
   search: (q) => `#/search?${new URLSearchParams({ q })}`,
   /** The dialog of a title over the present view. */

@@ -1,5 +1,7 @@
 // What this tab remembers: the viewer it looks at, and what is known of each title (lists carry more or less of it).
 
+import { web3 } from "./api.js";
+
 const KEY = "nexus.viewer";
 const titles = new Map();
 const reasons = new Map();
@@ -35,3 +37,13 @@ export function learnReason(user, item) {
   reasons.set(`${user} ${item.content_id}`, item);
 }
 export const reasonFor = (user, contentId) => reasons.get(`${user} ${contentId}`);
+
+let asked = null;
+/** Whether titles can be minted here, and on which chain; asked once. */
+export function chain() {
+  asked ??= web3().catch((error) => {
+    asked = null;
+    throw error;
+  });
+  return asked;
+}

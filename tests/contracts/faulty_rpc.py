@@ -38,7 +38,7 @@ STALE_BLOCKS = 3
 AGEING = {"eth_getBlockByNumber", "eth_getTransactionCount", "eth_getBalance"}
 
 
-class Dropped(Exception):
+class Dropped(Exception):  # noqa: N818 - nobody sees it
     """The connection ends without an answer."""
 
 
@@ -54,7 +54,7 @@ class FaultyRpc:
     def __init__(self, upstream: str, seed: int, rates: dict[str, float]) -> None:
         self.rates = dict(rates)
         self.seen: Counter[str] = Counter()
-        self._random = random.Random(seed)
+        self._random = random.Random(seed)  # noqa: S311 - chance, no secret
         self._http = httpx.AsyncClient(base_url=upstream, timeout=30, trust_env=False)
         self._pending: dict[tuple[str, int], tuple[str, int, int]] = {}
 
@@ -141,16 +141,17 @@ class FaultyRpc:
         from eth_account import Account
         from eth_account.typed_transactions import TypedTransaction
         from eth_utils import keccak
+        from hexbytes import HexBytes
 
-        data = bytes.fromhex(raw[2:])
+        data = HexBytes(raw)
         tx_hash = "0x" + keccak(data).hex()
         fields = TypedTransaction.from_bytes(data).as_dict()
         sender = str(Account.recover_transaction(data)).lower()
         place, fee, tip = (sender, fields["nonce"]), fields["maxFeePerGas"], fields["maxPriorityFeePerGas"]
         before = self._pending.get(place)
-        if before is not None and before[0] != tx_hash and await self._waits(before[0]):
-            if fee * 10 < before[1] * 11 or tip * 10 < before[2] * 11:
-                return True
+        is_other = before is not None and before[0] != tx_hash and await self._waits(before[0])
+        if before is not None and is_other and (fee * 10 < before[1] * 11 or tip * 10 < before[2] * 11):
+            return True
         self._pending[place] = (tx_hash, fee, tip)
         return False
 

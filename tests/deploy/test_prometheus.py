@@ -33,7 +33,7 @@ ENGINE = {"temporal_workflow_failed_total", "temporal_workflow_completed_total"}
 """Shown by Temporal's own client; tests/workflows/test_observing.py reads the first of them from a running worker."""
 LABELS = {
     "method", "route", "status", "source", "rung", "outcome", "version", "stream", "activity", "database", "part",
-    "table", "asset", "le",
+    "table", "asset", "le", "endpoint",
 }  # fmt: skip
 """Each has few values, and they come from our code, not from a person, a title or an id."""
 

@@ -19,7 +19,10 @@ import pytest
 
 from nexus import ids
 from nexus.settings import ServingSettings, Settings
+from tests.serving.live_web3 import minting
+from tests.workflows.web3 import anvil_node, kubo, mints, swarm_key, web3_home
 
+__all__ = ["anvil_node", "kubo", "minting", "mints", "swarm_key", "web3_home"]
 GENRES = ("Crime", "Space")
 LENGTH = 8
 

@@ -25,6 +25,7 @@ from nexus.db.pool import AsyncPool, async_pool
 from nexus.db.users import ensure_users
 from nexus.events import Event, EventType
 from nexus.settings import Settings
+from tests.workflows.web3 import anvil_node, kubo, mints, swarm_key, web3_home
 from workflows import client as operations
 from workflows import worker
 from workflows.activities.content import ContentActivities, Embedder
@@ -32,6 +33,7 @@ from workflows.activities.publish import PublishActivities
 from workflows.activities.registry import RegistryActivities
 from workflows.messages import IngestRequest
 
+__all__ = ["anvil_node", "kubo", "mints", "swarm_key", "web3_home"]
 SPACE = ("Star Voyage", "Galaxy at War", "Robots of Mars", "The Alien Signal", "Orbit Station Nine", "Warp Pilots")
 LOVE = ("A Paris Wedding", "Letters to My Sweetheart", "Kiss in the Rain", "The Bride's Choice", "Summer Romance")
 SPACE_GENRES, LOVE_GENRES = ("Action", "Sci-Fi"), ("Comedy", "Romance")

@@ -41,9 +41,7 @@ def test_worker__activities__are_exactly_those_that_have_names(tmp_path: Path) -
 
 def test_worker__workflows__are_known_by_their_public_names() -> None:
     registered = {workflow._Definition.must_from_class(one).name for one in worker.WORKFLOWS}
-    assert registered == {
-        getattr(temporal_names, name) for name in vars(temporal_names) if name.endswith("_WORKFLOW")
-    }
+    assert registered == {getattr(temporal_names, name) for name in vars(temporal_names) if name.endswith("_WORKFLOW")}
 
 
 def test_web3_worker__activities__are_exactly_those_that_have_names(tmp_path: Path) -> None:
@@ -77,14 +75,25 @@ def test_workflow_files__calls__name_registered_activities(file: str) -> None:
     assert used <= names.ALL | names.WEB3
 
 
-@pytest.mark.parametrize("file", [*WORKFLOW_FILES, "steps.py", "updates.py", "messages.py", "web3_messages.py"])
+@pytest.mark.parametrize(
+    "file", [*WORKFLOW_FILES, "steps.py", "updates.py", "messages.py", "web3_messages.py", "key_messages.py"]
+)
 def test_workflow_files__imports__are_messages_policies_and_names_only(file: str) -> None:
     own = {
         node.module if node.module != "workflows.activities" else "workflows.activities.names"
         for node in ast.walk(ast.parse((FOLDER / file).read_text()))
         if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in {"workflows", "nexus"}
     }
-    allowed = {"messages", "web3_messages", "policies", "patience", "steps", "updates", "activities.names"}
+    allowed = {
+        "messages",
+        "web3_messages",
+        "key_messages",
+        "policies",
+        "patience",
+        "steps",
+        "updates",
+        "activities.names",
+    }
     assert own <= {"nexus", "nexus.temporal_names", "nexus.errors"} | {f"workflows.{name}" for name in allowed}
 
 

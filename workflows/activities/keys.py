@@ -14,7 +14,7 @@ from nexus.keyring import Keyring
 from nexus.settings import Settings
 from workflows.activities import names
 from workflows.activities.edge import translated
-from workflows.web3_messages import KeyStep, Rewrapped
+from workflows.key_messages import KeyStep, Rewrapped
 
 
 class KeyActivities:

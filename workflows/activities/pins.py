@@ -5,8 +5,6 @@ Does not belong here: the node and the services themselves (contracts.client.ipf
 
 from __future__ import annotations
 
-import asyncio
-
 from temporalio import activity
 
 from nexus.db.mints import is_pin_needed, mark_pinned, mint_of
@@ -35,10 +33,7 @@ class PinActivities:
         """Give the node the block, have it pinned as often as is asked for; answer when that is so, or is news."""
         async with heartbeating("pin"):
             try:
-                async with asyncio.timeout(PIN_S):
-                    pinned = await self._pinned(task)
-            except TimeoutError:
-                pinned = Pinned(state="blocked", detail="waits: IPFS does not answer")
+                pinned = await self._pinned(task)
             except NexusError as error:
                 if not error.retryable or not is_worth_telling():
                     raise
@@ -55,7 +50,7 @@ class PinActivities:
             mint = await mint_of(connection, key)
         if is_needed or mint is None or not mint.is_pinned:
             return Acknowledged()
-        async with heartbeating("unpin"):
+        async with heartbeating("unpin"), self._web3.to_ipfs.asking(PIN_S):
             await self._web3.pin_services.unpin(cid)
         return Acknowledged()
 
@@ -71,7 +66,9 @@ class PinActivities:
                     remedy="mint the title again",
                 )
             await mark_pinned(connection, plan.call.key)
-        await self._web3.ipfs.add_block(mint.metadata, is_pinned=True)
-        pins = await self._web3.pin_services.pin(plan.metadata_cid, name=f"nexus {plan.content_id}", wait_s=PIN_S - 5)
+        async with self._web3.to_ipfs.asking(PIN_S):
+            await self._web3.ipfs.add_block(mint.metadata, is_pinned=True)
+            name = f"nexus {plan.content_id}"
+            pins = await self._web3.pin_services.pin(plan.metadata_cid, name=name, wait_s=PIN_S - 5)
         count = sum(pin.status == "pinned" for pin in pins)
         return Pinned(state="pinned", detail=f"{count} of {len(pins)} pins")

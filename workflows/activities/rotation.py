@@ -19,7 +19,8 @@ from workflows.activities import names
 from workflows.activities.edge import heartbeating, translated
 from workflows.activities.waiting import when_changed
 from workflows.activities.web3 import MEDIA, Web3
-from workflows.web3_messages import Call, Calls, Drained, RotateSignerResult, Rotation, RotationTask
+from workflows.key_messages import Calls, Drained, RotateSignerResult, Rotation, RotationTask
+from workflows.web3_messages import Call
 
 ROLE, ADMIN = "minter", "admin"
 _TRANSFER_GAS = 21_000

@@ -6,7 +6,6 @@ exactly-once is reached (contracts.client.transactions), what a call is for.
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING
 
 from temporalio import activity
@@ -15,7 +14,7 @@ from nexus.errors import NexusError
 from workflows.activities import names
 from workflows.activities.edge import heartbeating, translated
 from workflows.activities.waiting import is_worth_telling, when_changed
-from workflows.activities.web3 import Web3, away
+from workflows.activities.web3 import Web3
 from workflows.web3_messages import Call, CallTask, TransactionView
 
 if TYPE_CHECKING:
@@ -42,11 +41,10 @@ class TransactionActivities:
         return when_changed(view, task.known, pace_s=self._web3.chain.block_s)
 
     async def _view(self, task: CallTask) -> TransactionView:
-        from contracts.client.rpc.errors import Indeterminate
         from contracts.client.transactions.model import NotFunded, Reverted
 
         try:
-            async with asyncio.timeout(MOVE_S):
+            async with self._web3.to_chain.asking(MOVE_S):
                 return self._seen(await self._moved(task))
         except NotFunded as error:
             return TransactionView(
@@ -58,15 +56,10 @@ class TransactionActivities:
                     state="blocked", detail=f"waits: our key may not do this yet ({error.name})"[:400]
                 )
             return TransactionView(state="failed", detail=error.name[:400])
-        except (Indeterminate, TimeoutError) as error:
-            blocked = away(self._web3.chain.name)
-            if not is_worth_telling():
-                raise blocked from error
         except NexusError as error:
             if not error.retryable or not is_worth_telling():
                 raise
-            blocked = error
-        return TransactionView(state="blocked", detail=f"waits: {blocked.message}"[:400])
+            return TransactionView(state="blocked", detail=f"waits: {error.message}"[:400])
 
     async def _moved(self, task: CallTask) -> Transaction:
         transactions, key = self._web3.transactions, task.call.key

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from nexus.db.pool import AsyncPool, acquire
 from nexus.errors import Category, NexusError, unavailable
 from nexus.settings import Settings
+from workflows.activities.reach import Reach
 
 if TYPE_CHECKING:
     from contracts.client.chains import Chain
@@ -45,6 +46,8 @@ class Web3:
         self.pool = pool
         self._turn = asyncio.Lock()
         self._advanced_at = float("-inf")
+        self.to_chain = Reach(lambda: away(self.chain.name), _silence)
+        self.to_ipfs = Reach(_ipfs_away, tuple)
 
     @cached_property
     def chain(self) -> Chain:
@@ -132,19 +135,17 @@ class Web3:
                 await self.transactions.advance()
                 self._advanced_at = began
 
-    async def asked(self, question: Awaitable[Answer], *, patience_s: float = 20.0) -> Answer:
+    async def asked(self, question: Coroutine[Any, Any, Answer], *, patience_s: float = 20.0) -> Answer:
         """What a node says; one that says nothing is away.
 
         Raises:
             NexusError: ``unavailable``.
         """
-        from contracts.client.rpc.errors import Answered, Indeterminate
-
         try:
-            async with asyncio.timeout(patience_s):
+            async with self.to_chain.asking(patience_s):
                 return await question
-        except (Indeterminate, Answered, TimeoutError) as error:
-            raise away(self.chain.name) from error
+        finally:
+            question.close()
 
     async def lane(self, role: str) -> str | None:
         """The oldest address of a role that is in use, or None."""
@@ -174,3 +175,13 @@ def away(chain: str) -> NexusError:
         category=Category.UNAVAILABLE,
         remedy="nothing is lost: what waits for it goes on by itself; see bin/nexus status, part chain",
     )
+
+
+def _silence() -> tuple[type[Exception], ...]:
+    from contracts.client.rpc.errors import Answered, Indeterminate
+
+    return (Answered, Indeterminate)
+
+
+def _ipfs_away() -> NexusError:
+    return unavailable("IPFS does not answer", remedy="nothing is lost: pins go on by themselves; see bin/nexus status")

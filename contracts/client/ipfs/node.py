@@ -7,7 +7,7 @@ sources (gateways), remote pins (pins).
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterable, AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -223,7 +223,7 @@ class Ipfs:
             return False  # the node's one answer for "no"
         return bool(found.get("Keys"))
 
-    async def dag_export(self, cid: str, *, timeout_s: float = ADD_S) -> AsyncIterator[bytes]:
+    async def dag_export(self, cid: str, *, timeout_s: float = ADD_S) -> AsyncGenerator[bytes, None]:
         """All beneath an identifier as a CAR, unchecked: read it with ``car`` and ``walking`` before it is trusted."""
         parse(cid)
         async with self._kubo.stream("dag/export", {"arg": cid, "progress": False}, timeout_s=timeout_s) as answer:

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Final, Self
 
 from contracts.client.ipfs.identifiers import DAG_PB, IDENTITY, Cid
-from contracts.client.ipfs.refusals import Refused
+from contracts.client.ipfs.refusals import Refused, no_answer
 from contracts.client.ipfs.rotation import Rotation
 from contracts.client.ipfs.sources import Car, Source
 from nexus.errors import NexusError, unavailable
@@ -52,6 +52,8 @@ class _Stream:
             return None
         if self._next is not None and not self._car.is_ordered:
             raise _NoStream
+        if self._next is None and self._car.may_stop:
+            raise no_answer(self.source.name, f"its stream ends where {cid} should stand")
         if self._next is None:
             raise Refused(self.source.name, "truncated", f"the stream ends where {cid} should stand")
         raise Refused(self.source.name, "unasked_block", f"{self._next[0]} stands where {cid} should")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, aclosing, asynccontextmanager
 from typing import Final, Protocol
 from urllib.parse import urlsplit
 
@@ -24,9 +24,13 @@ CAR_TYPE: Final = "application/vnd.ipld.car"
 
 
 class Car(Protocol):
-    """An open stream of verified blocks; ``is_ordered`` where it promises to be depth first."""
+    """An open stream of verified blocks.
+
+    ``is_ordered`` where it promises to be depth first; ``may_stop`` where an early end is a failure and no lie.
+    """
 
     is_ordered: bool
+    may_stop: bool
 
     async def next(self) -> tuple[Cid, bytes] | None:
         """The next block; None at the end."""
@@ -46,7 +50,7 @@ class Source(Protocol):
 
 
 class NodeSource:
-    """Our own node; its blocks come one by one, which on one machine is as fast as a stream.
+    """Our own node. What it lacks it may look for; a stream of it that stops is no lie, as its disk is ours.
 
     Args:
         node: The node.
@@ -56,7 +60,7 @@ class NodeSource:
 
     def __init__(self, node: Ipfs, *, timeout_s: float = 5.0, is_local: bool = False) -> None:
         self.name = "node"
-        self.has_cars = False
+        self.has_cars = True
         self._node = node
         self._timeout_s = timeout_s
         self._is_local = is_local
@@ -65,9 +69,16 @@ class NodeSource:
         """One verified block."""
         return await self._node.block(cid, is_local=self._is_local, timeout_s=self._timeout_s)
 
-    def car(self, cid: Cid) -> AbstractAsyncContextManager[Car]:
-        """Never asked for: ``has_cars`` says so."""
-        raise no_answer(self.name, f"gives no stream of {cid}")
+    @asynccontextmanager
+    async def car(self, cid: Cid) -> AsyncIterator[Car]:
+        """All beneath an identifier, depth first.
+
+        Raises:
+            NexusError: it has no such block, or does not answer.
+        """
+        await self.block(cid)  # an export of what nobody has would wait
+        async with aclosing(self._node.dag_export(str(cid))) as pieces:
+            yield _CheckedCar(self.name, CarReader(pieces), self._timeout_s, is_ordered=True, may_stop=True)
 
 
 class Gateway:
@@ -131,7 +142,8 @@ class Gateway:
                 raise Refused(
                     self.name, "html" if _is_html(answer) else "not_a_car", f"content of type {_type(answer)!r}"
                 )
-            yield _GatewayCar(self.name, CarReader(answer.aiter_raw()), self._timeout_s, "order=dfs" in _type(answer))
+            is_ordered = "order=dfs" in _type(answer)
+            yield _CheckedCar(self.name, CarReader(answer.aiter_raw()), self._timeout_s, is_ordered=is_ordered)
 
     @asynccontextmanager
     async def _asked(self, cid: Cid, form: str, kind: str) -> AsyncIterator[httpx.Response]:
@@ -162,11 +174,14 @@ class Gateway:
             raise no_answer(self.name, f"no whole block within {self._timeout_s:g} s") from error
 
 
-class _GatewayCar:
-    def __init__(self, name: str, reader: CarReader, timeout_s: float, is_ordered: bool) -> None:
+class _CheckedCar:
+    def __init__(
+        self, name: str, reader: CarReader, timeout_s: float, *, is_ordered: bool, may_stop: bool = False
+    ) -> None:
         self._name = name
         self._reader = reader
         self.is_ordered = is_ordered
+        self.may_stop = may_stop
         self._timeout_s = timeout_s
 
     async def next(self) -> tuple[Cid, bytes] | None:
@@ -178,6 +193,8 @@ class _GatewayCar:
         except TooLarge as error:
             raise Refused(self._name, "too_large", str(error)) from error
         except Malformed as error:
+            if self.may_stop:
+                raise no_answer(self._name, str(error)) from error
             raise Refused(self._name, "truncated", str(error)) from error
         except TimeoutError as error:
             raise no_answer(self._name, f"no whole block within {self._timeout_s:g} s") from error

@@ -17,7 +17,7 @@ from contracts.client.artifacts import load as artifact
 from contracts.client.logs.reader import Node, Reader
 from contracts.client.logs.source import MEDIA, news
 from contracts.client.logs.state import State
-from contracts.client.logs.values import Inconsistent, Point
+from contracts.client.logs.values import Inconsistent, Point, TooMuch
 from contracts.client.rpc.errors import Answered, Indeterminate
 from contracts.client.rpc.pool import Rpc
 from nexus.errors import Category, NexusError
@@ -154,7 +154,10 @@ async def _count_transfers(reader: Reader, tokens: Tokens, state: State, at: Poi
     on_chain, block = 0, state.floor
     while block < at.number:
         last = min(block + reader.span, at.number)
-        found = await reader.logs(block + 1, last, (tokens.address,))
+        try:
+            found = await reader.logs(block + 1, last, (tokens.address,))
+        except TooMuch:
+            continue
         on_chain += sum(log.topics[:1] == (topic,) for log in found)
         block = last
     in_table = sum(count for number, count in tokens.transfers.items() if number <= at.number)

@@ -18,7 +18,7 @@ from dataclasses import replace
 from contracts.client.logs.reader import Reader
 from contracts.client.logs.section import Section, read
 from contracts.client.logs.state import Contract, Followed, Journal, State, thinned
-from contracts.client.logs.values import Header, Inconsistent, Key, Log, Point
+from contracts.client.logs.values import Header, Inconsistent, Key, Log, Point, TooMuch
 from contracts.client.rpc.errors import Answered, Indeterminate
 from nexus.errors import Category, NexusError
 
@@ -29,10 +29,20 @@ _PAUSE_S = 0.1
 
 
 class Follower:
-    """Reads one chain into one journal."""
+    """Reads one chain into one journal.
 
-    def __init__(self, reader: Reader, journal: Journal, contracts: Iterable[Contract]) -> None:
+    Args:
+        reader: Of the chain.
+        journal: What was read so far.
+        contracts: Whose logs are read.
+        pause_s: Before what did not fit together is asked again; it doubles.
+    """
+
+    def __init__(
+        self, reader: Reader, journal: Journal, contracts: Iterable[Contract], *, pause_s: float = _PAUSE_S
+    ) -> None:
         self._reader, self._journal = reader, journal
+        self._pause_s = pause_s
         self._contracts = {contract.address: contract for contract in contracts}
         # A development chain has one node: what it does not have is gone, not late.
         self._is_alone = reader.chain.is_embedded_kind
@@ -49,12 +59,10 @@ class Follower:
         failed = 0
         while True:
             commits = done.commits
-            span = self._reader.span
             try:
                 await self._once(done)
             except (Inconsistent, Indeterminate, Answered) as error:
-                failed = 0 if done.commits > commits else failed
-                failed += self._reader.span >= span
+                failed = 1 if done.commits > commits else failed + 1
                 done.tries += 1
                 if failed >= _TRIES:
                     raise _unavailable(error) from error
@@ -64,7 +72,7 @@ class Follower:
                 done.tries += 1
             else:
                 return done
-            await asyncio.sleep(_PAUSE_S * 2**failed)
+            await asyncio.sleep(self._pause_s * 2**failed)
 
     async def _once(self, done: Followed) -> None:
         self._saved = self._journal.state()
@@ -78,7 +86,11 @@ class Follower:
         known = self._journal.live(life, state.at.number)
         while state.at.number < head.number:
             to = min(state.at.number + self._reader.span, head.number)
-            section = await read(self._reader, state.at, to, self._contracts)
+            try:
+                section = await read(self._reader, state.at, to, self._contracts)
+            except TooMuch:
+                await asyncio.sleep(self._pause_s)
+                continue
             done.unproven += section.unproven
             done.omitted += section.omitted
             state = self._kept(state, section, known, done)
@@ -124,7 +136,7 @@ class Follower:
             {
                 "above_block": base.number,
                 "depth": state.at.number - base.number,
-                "is_below_final": base.number < state.final,
+                "is_below_final": base.number < state.final + (not shared),
                 "is_below_all": not shared,
                 "orphaned": len(gone),
             }
@@ -176,7 +188,7 @@ class Follower:
         saved = self._saved
         if saved is None or (saved.life, saved.contracts) != (state.life, state.contracts):
             return True
-        return min(state.final, state.last_log) > min(saved.final, state.last_log)
+        return saved.final < state.last_log <= state.final
 
     def _commit(
         self, state: State, new: Sequence[tuple[Log, Header]], gone: Sequence[Log], reason: str, done: Followed

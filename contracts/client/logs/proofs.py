@@ -53,13 +53,7 @@ def check_header(header: Header) -> None:
     Raises:
         Inconsistent: It does not.
     """
-    said = header.raw
-    values = [_field(said, *field) for field in _FIELDS]
-    for field in _ADDED:
-        if said.get(field[0]) is None:
-            break
-        values.append(_field(said, *field))
-    if "0x" + keccak(rlp.encode(values)).hex() != header.hash:
+    if header_hash(header.raw) != header.hash:
         raise Inconsistent(f"the head of block {header.number} does not hash to its name")
 
 
@@ -69,9 +63,32 @@ def check_receipts(header: Header, receipts: Sequence[Mapping[str, Any]]) -> Non
     Raises:
         Inconsistent: Their tree has another root than the header says.
     """
-    leaves = {_nibbles(rlp.encode(index)): _receipt(receipt) for index, receipt in enumerate(receipts)}
-    if "0x" + _root(leaves).hex() != header.receipts_root:
+    if receipts_root(receipts) != header.receipts_root:
         raise Inconsistent(f"the receipts of block {header.number} do not hash to the root in its head")
+
+
+def header_hash(said: Mapping[str, Any]) -> str:
+    """The name of a block with this head.
+
+    Raises:
+        Inconsistent: It has another form.
+    """
+    values = [_field(said, *field) for field in _FIELDS]
+    for field in _ADDED:
+        if said.get(field[0]) is None:
+            break
+        values.append(_field(said, *field))
+    return "0x" + keccak(rlp.encode(values)).hex()
+
+
+def receipts_root(receipts: Sequence[Mapping[str, Any]]) -> str:
+    """The root of the tree of these receipts.
+
+    Raises:
+        Inconsistent: One has another form.
+    """
+    leaves = {_nibbles(rlp.encode(index)): _receipt(receipt) for index, receipt in enumerate(receipts)}
+    return "0x" + _root(leaves).hex()
 
 
 def may_have(bloom: bytes, item: bytes) -> bool:

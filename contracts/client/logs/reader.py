@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from contracts.client.chains import Chain
 from contracts.client.logs import proofs
-from contracts.client.logs.values import Header, Inconsistent, Log, header, logs
+from contracts.client.logs.values import Header, Inconsistent, Log, TooMuch, header, logs
 from contracts.client.rpc.endpoint import Health
 from contracts.client.rpc.errors import Answered, Indeterminate
 from nexus.errors import Category, NexusError
@@ -19,6 +19,8 @@ from nexus.errors import Category, NexusError
 MAX_SPAN = 1_000
 """Most blocks read at once."""
 _FIRST_SPAN = 200
+_PATIENCE = 20
+"""Answers of a size that pass before more is asked for, once more was too much."""
 # Bor gives receipts of state syncs that are not in the tree.
 _OTHER_RECEIPTS = frozenset({"polygon", "amoy"})
 # Away altogether: asking for less would not help.
@@ -61,6 +63,7 @@ class Reader:
         self.span = _FIRST_SPAN
         self.has_plain_receipts = node.chain.name not in _OTHER_RECEIPTS
         self._node = node
+        self._well, self._patience = 0, 1
 
     @property
     def has_others(self) -> bool:
@@ -117,7 +120,7 @@ class Reader:
         """Logs of a range of heights, as one endpoint tells them.
 
         Raises:
-            Inconsistent: The node cannot give so many; ``span`` is half of it now.
+            TooMuch: The node cannot give so many; ``span`` is half of it now.
             NexusError: ``unavailable`` when it refuses even one block.
         """
         count = last - first + 1
@@ -128,10 +131,12 @@ class Reader:
                 raise
             if isinstance(error, Answered) and count == 1:
                 raise _refused(error, first) from error
-            self.span = max(1, count // 2)
-            raise Inconsistent(f"{count} blocks at once are too many: {error}") from error
-        if count >= self.span:
-            self.span = min(MAX_SPAN, self.span * 2)
+            self._patience = _PATIENCE
+            self.span, self._well = max(1, count // 2), 0
+            raise TooMuch(f"{count} blocks at once are too many: {error}") from error
+        self._well += count >= self.span
+        if self._well >= self._patience:
+            self.span, self._well = min(MAX_SPAN, self.span * 2), 0
         return found
 
     async def agreed_logs(self, first: int, last: int, addresses: Collection[str]) -> list[Log]:

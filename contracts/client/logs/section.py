@@ -58,9 +58,11 @@ async def read(reader: Reader, start: Point, to: int, addresses: Collection[str]
     Raises:
         Inconsistent: The answers do not fit together.
         Indeterminate: No endpoint answers.
+        TooMuch: A node cannot tell so many blocks at once.
     """
     headers = _linked(start, await reader.blocks(range(start.number + 1, to + 1)))
-    by_block = _placed(headers, await reader.logs(start.number + 1, max(headers), addresses), addresses)
+    given = await reader.logs(start.number + 1, max(headers), addresses) if addresses else []
+    by_block = _placed(headers, given, addresses)
     provable, doubtful = _sorted(reader, headers, by_block, addresses)
     omitted, silent = await _prove(reader, [headers[number] for number in provable], by_block, addresses)
     unproven = await _compare(reader, headers, by_block, [*doubtful, *silent], addresses)

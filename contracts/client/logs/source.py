@@ -15,7 +15,7 @@ from contracts.client.logs.follow import Follower
 from contracts.client.logs.journal import LakeJournal
 from contracts.client.logs.reader import MAX_SPAN, Reader
 from contracts.client.logs.state import Contract, Followed, State
-from contracts.client.logs.values import Inconsistent, quantity
+from contracts.client.logs.values import Inconsistent, TooMuch, quantity
 from contracts.client.rpc.errors import Answered, Indeterminate
 from contracts.client.rpc.pool import Rpc
 from nexus.db.pool import connect
@@ -85,10 +85,14 @@ async def _load(settings: Settings, lake: Lake) -> Followed:
     async with Rpc.of(settings) as rpc:
         reader = Reader(rpc)
         journal = LakeJournal(lake, reader.chain.chain_id)
-        state = journal.state()
-        contracts = await first_blocks(
-            settings, reader, recorded(settings, reader.chain), read_already=state.contracts if state else ()
-        )
+        state, known = journal.state(), recorded(settings, reader.chain)
+        if state is None and not known:
+            return Followed()
+        before = state.contracts if state is not None else {}
+        contracts = await first_blocks(settings, reader, known, read_already=before)
+        # A contract that another one took the place of still has owners who pass its tokens on.
+        in_use = {contract.address for contract in contracts}
+        contracts += [Contract(name, address) for address, name in before.items() if address not in in_use]
         return await Follower(reader, journal, contracts).follow()
 
 
@@ -126,10 +130,13 @@ async def news(reader: Reader, state: State) -> Waiting:
     if block is None or block.hash != state.at.hash:
         return Waiting("blocks that were read are no longer the chain's", f"{state.at.hash}:fork")
     if head.number > state.at.number and state.contracts:
-        found = await reader.logs(state.at.number + 1, head.number, state.contracts)
+        try:
+            found = await reader.logs(state.at.number + 1, head.number, state.contracts)
+        except TooMuch:
+            return Waiting(f"{head.number - state.at.number} blocks were not read yet", f"{state.at.hash}:behind")
         if found:
             return Waiting(f"{len(found)} logs wait", f"{state.at.hash}:{found[-1].block_hash}")
-    if min(await reader.final(head.number), state.last_log) > min(state.final, state.last_log):
+    if state.final < state.last_log <= await reader.final(head.number):
         return Waiting("logs became final", f"{state.at.hash}:final")
     return Waiting(None)
 

@@ -23,6 +23,10 @@ class Inconsistent(Exception):  # noqa: N818 - the chain may be moving; asking a
     """What nodes said does not fit together, or is not proven: nothing of it may be kept."""
 
 
+class TooMuch(Exception):  # noqa: N818 - nothing is wrong
+    """A node cannot tell so much at once."""
+
+
 @dataclass(frozen=True, slots=True)
 class Point:
     """A block by height and name."""

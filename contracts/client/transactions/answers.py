@@ -55,12 +55,14 @@ def read(outcome: Any) -> Answer:
     if isinstance(outcome, Indeterminate):
         return Answer.UNKNOWN
     if isinstance(outcome, Answered):
-        words = outcome.message.lower()
-        for answer, phrases in _WORDS:
-            if any(phrase in words for phrase in phrases):
-                return answer
-        return Answer.REFUSED
+        return of_words(outcome.message)
     return Answer.TAKEN if isinstance(outcome, str) and outcome.startswith("0x") else Answer.UNKNOWN
+
+
+def of_words(words: str) -> Answer:
+    """What a node's sentence means."""
+    said = words.lower()
+    return next((answer for answer, phrases in _WORDS if any(phrase in said for phrase in phrases)), Answer.REFUSED)
 
 
 def words_of(outcome: Any) -> str | None:

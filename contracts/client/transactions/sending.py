@@ -6,7 +6,7 @@ block or whose nonce is used (watching.py). No answer of a node ends anything he
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from contracts.client.transactions import answers
@@ -39,10 +39,12 @@ async def advance_waiting(desk: Desk, waiting: Sequence[Held], head: Head, count
     near = [held for held in known if held.slot[1] < counts[held.slot[0]] + desk.patience.window]
     orders, sleeping = _orders(desk, near, head, counts)
     fresh = await sign_and_store(desk, orders, head.number)
-    await _note_ceiling(desk, sleeping)
     ordered = {order.held.row.id for order in orders}
     again = [held for held in near if held.row.id not in ordered and _is_due(desk, held)]
-    await send(desk, fresh + again, head)
+    capped = {held.row.id for held in sleeping}
+    await send(desk, fresh + again, head, capped=capped)
+    told = {held.row.id for held in again}
+    await _note_ceiling(desk, [held for held in sleeping if held.row.id not in told])
 
 
 def _orders(desk: Desk, near: Sequence[Held], head: Head, counts: Mapping[str, int]) -> tuple[list[Order], list[Held]]:
@@ -56,7 +58,7 @@ def _orders(desk: Desk, near: Sequence[Held], head: Head, counts: Mapping[str, i
             continue
         is_first_cancel = held.row.is_cancelling and newest.kind == "intent"
         is_in_front = held.slot[1] < counts[held.slot[0]] + desk.patience.bump_window
-        if not is_first_cancel and not (is_in_front and _is_late(desk, held, newest, head)):
+        if not is_first_cancel and not (is_in_front and _is_late(desk, newest, head)):
             continue
         fees = raised(desk.chain, Fees(newest.max_fee_wei, newest.tip_wei), head.base_fee_wei)
         if fees is None:
@@ -76,14 +78,17 @@ def _ceiling(desk: Desk, fees: Fees) -> str | None:
     return CEILING.format(limit=desk.chain.max_fee_wei) if fees.is_at_ceiling else None
 
 
-def _is_late(desk: Desk, held: Held, newest: Attempt, head: Head) -> bool:
+def _is_late(desk: Desk, newest: Attempt, head: Head) -> bool:
     """Whether blocks went by without it for long enough; a chain that stands still is no reason to pay more."""
     if newest.raw is None:
         return True  # adopted, orphaned since: it has to be signed here
     if head.number < newest.head + 2 or newest.told_s is None:
         return False
-    patience_s = desk.chain.bump_after_s / (1 if newest.is_accepted else _SOON)
-    return newest.age_s > patience_s and held.row.state != "reserved"
+    if newest.is_accepted:
+        return newest.age_s > desk.chain.bump_after_s
+    # Never taken: only a node that asks for more is offered more, otherwise the same bytes go out again.
+    is_too_low = newest.said is not None and answers.of_words(newest.said) in {Answer.OUTBID, Answer.TOO_CHEAP}
+    return is_too_low and newest.age_s > desk.chain.bump_after_s / _SOON
 
 
 def _is_due(desk: Desk, held: Held) -> bool:
@@ -103,8 +108,15 @@ async def _note_ceiling(desk: Desk, sleeping: Sequence[Held]) -> None:
             await rows_db.move(connection, [moved(row, row.state, reason) for row in silent])
 
 
-async def send(desk: Desk, held: Sequence[Held], head: Head) -> None:
-    """Send the newest payload of each row, lowest nonces first, and note what nodes say."""
+async def send(desk: Desk, held: Sequence[Held], head: Head, *, capped: Collection[int] = ()) -> None:
+    """Send the newest payload of each row, lowest nonces first, and note what nodes say.
+
+    Args:
+        desk: What to work with.
+        held: The rows.
+        head: The newest block.
+        capped: Ids of rows that would offer more if the ceiling let them.
+    """
     listed = sorted((one for one in held if one.newest and one.newest.raw), key=lambda one: one.slot)
     if not listed:
         return
@@ -115,7 +127,9 @@ async def send(desk: Desk, held: Sequence[Held], head: Head) -> None:
     for one, outcome, answer in zip(listed, outcomes, said, strict=True):
         assert one.newest is not None  # noqa: S101 - chosen above
         notes.append((one.newest.hash, answer is Answer.TAKEN, answers.words_of(outcome)))
-        move = _moved(desk, one, answer, outcome, head)
+        move = _moved(
+            desk, one, answer, outcome, is_capped=one.row.id in capped or head.base_fee_wei > desk.chain.max_fee_wei
+        )
         if move is not None:
             moves.append(move)
     async with acquire(desk.pool) as connection, connection.transaction():
@@ -139,12 +153,12 @@ def _best(outcomes: Sequence[Any]) -> Any:
     return min(outcomes, key=lambda outcome: order.index(answers.read(outcome)))
 
 
-def _moved(desk: Desk, one: Held, answer: Answer, outcome: Any, head: Head) -> Move | None:
+def _moved(desk: Desk, one: Held, answer: Answer, outcome: Any, *, is_capped: bool) -> Move | None:
     """What an answer changes about a row; None: nothing."""
     row = one.row
     if answer in {Answer.TAKEN, Answer.NONCE_USED, Answer.OUTBID}:
-        keeps = row.reason if answer is Answer.TAKEN and head.base_fee_wei > desk.chain.max_fee_wei else None
-        return None if row.state == "sent" and row.reason == keeps else moved(row, "sent", keeps)
+        told = CEILING.format(limit=desk.chain.max_fee_wei) if is_capped else None
+        return None if row.state == "sent" and row.reason == told else moved(row, "sent", told)
     if answer is Answer.UNKNOWN:
         return None
     reason = str(outcome)[:500]

@@ -3,6 +3,7 @@
 import { content, isAbort, similar } from "../api.js";
 import { actions } from "../components/actions.js";
 import { tile } from "../components/card.js";
+import { ownership } from "../components/ownership.js";
 import { palette, poster } from "../components/poster.js";
 import { contributions, reason } from "../components/reason.js";
 import { failure, skeleton } from "../components/states.js";
@@ -80,7 +81,7 @@ async function draw(contentId, signal) {
     const item = learn(await content(contentId, signal));
     head(item);
     const alike = h("div", {}, skeleton("rail", 6));
-    put(more, facts(item), h("h3", {}, "Like this one"), alike);
+    put(more, facts(item), ownership(item, user, signal), h("h3", {}, "Like this one"), alike);
     const items = (await similar(contentId, ALIKE, signal)).map(learn);
     put(alike, items.length ? h("ul", { class: "grid grid-small" }, items.map((one) => h("li", {}, tile(one)))) : h("p", { class: "meta" }, "Nothing comes close yet."));
   } catch (error) {

@@ -7,7 +7,7 @@ import { empty, failure, skeleton } from "../components/states.js";
 import { h, icon, put, say } from "../dom.js";
 import { plural, viewerName } from "../format.js";
 import { to } from "../router.js";
-import { learn, learnReason, setViewer } from "../session.js";
+import { chain, learn, learnReason, setViewer } from "../session.js";
 
 const RAIL = 30;
 const SHOWN = 21;
@@ -94,7 +94,8 @@ async function describe(summary, user, signal) {
     const found = (await users({ q: user, limit: 5 }, signal)).find((one) => one.user_id === user || one.external_ids?.some((ref) => ref === user));
     if (!found) return;
     const called = viewerName(found) === user ? "" : `${viewerName(found)}. `;
-    put(summary, `${called}${plural(found.interactions ?? 0, "title")} watched or rated so far.`);
+    const { enabled } = await chain();
+    put(summary, `${called}${plural(found.interactions ?? 0, "title")} watched or rated so far. `, enabled ? h("a", { href: to.wallets(user) }, "Wallets") : null);
   } catch {
     // the line is an extra; the page is whole without it
   }

@@ -20,7 +20,9 @@ from nexus.errors import NexusError
 pytestmark = pytest.mark.unit
 
 CIDS = st.builds(
-    Cid.of, st.binary(max_size=40), st.sampled_from([identifiers.RAW, DAG_PB, identifiers.DAG_CBOR, identifiers.DAG_JSON])
+    Cid.of,
+    st.binary(max_size=40),
+    st.sampled_from([identifiers.RAW, DAG_PB, identifiers.DAG_CBOR, identifiers.DAG_JSON]),
 )
 LINKS = st.lists(st.builds(Link, CIDS, st.text(max_size=8), st.integers(0, 1 << 60)), max_size=5)
 

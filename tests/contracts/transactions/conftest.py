@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from benchmarks.owned_node import OWNER, OwnedNode, minting, token_of
 from contracts.client.chains import CHAINS, Chain
 from contracts.client.rpc.pool import Rpc
 from contracts.client.signers.keystore import Keystore
@@ -26,7 +27,6 @@ from nexus.runtime.anvil import anvil_binary
 from nexus.runtime.command import Command
 from nexus.settings import Settings
 from tests.conftest import _free_ports, _running
-from benchmarks.owned_node import OWNER, OwnedNode, minting, token_of
 
 QUICK = Patience(poll_s=0.02, again_s=0.0, remind_s=0.0, sweep_every_s=0.0)
 _CHAIN_IDS = itertools.count(77_000)
@@ -97,7 +97,9 @@ class World:
 
     async def rows(self, columns: str, where: str = "true") -> list[tuple[Any, ...]]:
         """Rows of this chain, by nonce."""
-        query = f"select {columns} from nexus_web3.transactions where chain_id = %s and {where} order by signer, nonce, id"
+        query = (
+            f"select {columns} from nexus_web3.transactions where chain_id = %s and {where} order by signer, nonce, id"
+        )
         async with self.pool.connection() as connection:
             return await (await connection.execute(query, (self.chain.chain_id,))).fetchall()
 

@@ -8,6 +8,7 @@ import random
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
@@ -25,7 +26,7 @@ from tests.contracts.transactions.conftest import World
 
 pytestmark = pytest.mark.integration
 
-MINTS, TOGETHER, SEED = 40, 10, 7
+MINTS, TOGETHER, SEED, LIMIT_S = 40, 10, 7, 20.0
 PATIENT = Patience(poll_s=0.1, again_s=0.2, remind_s=0.5, sweep_every_s=0.0)
 
 
@@ -90,19 +91,19 @@ async def test_mints__lying_nodes_reorganisations_and_killed_workers__each_exact
     world: World, tmp_path: Path
 ) -> None:
     lanes = [await world.lane(), await world.lane()]
-    object.__setattr__(world.chain, "depth", 6)
+    world.chain = replace(world.chain, depth=6, bump_after_s=1.0)
     world.node.ask("evm_setAutomine", False)
     texts = [f"{number}" for number in range(MINTS)]
     over = asyncio.Event()
     with faulty(world.node.url, tmp_path, MIX) as url:
         chain = asyncio.create_task(misfortune(world, over))
         assert await worker(world, url, texts, 1.5) <= {"final"}
-        both = await asyncio.gather(worker(world, url, texts, None), worker(world, url, texts[::-1], 3.0))
+        both = await asyncio.gather(worker(world, url, texts, LIMIT_S), worker(world, url, texts[::-1], 3.0))
         over.set()
         await chain
         seen = httpx.get(f"{url}/faults", trust_env=False).json()
 
-    assert both[0] == {"final"}
+    assert both[0] == {"final"}, await world.rows("signer, nonce, state, block_number, reason", "state <> 'final'")
     assert world.is_once(*texts)
     for lane in lanes:
         held = await world.rows("nonce", f"signer = '{lane}'")

@@ -42,9 +42,9 @@ class MinedConnection:
         return getattr(self._real, name)
 
     async def execute(self, query: str, *rest: Any, **named: Any) -> Any:
-        self._bomb.tick(f"before {query.split()[0]}")
+        self._bomb.tick(f"before {query.split(maxsplit=1)[0]}")
         done = await self._real.execute(query, *rest, **named)
-        self._bomb.tick(f"after {query.split()[0]}")
+        self._bomb.tick(f"after {query.split(maxsplit=1)[0]}")
         return done
 
     @asynccontextmanager

@@ -16,6 +16,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
+import ownership_site
+
 import serving
 from serving.responses import SECURITY_HEADERS
 
@@ -74,6 +76,7 @@ class State:
     failures: dict[str, tuple[int, dict[str, Any]]] = field(default_factory=dict)
     is_empty: bool = False
     source: str = "champion"
+    owned: ownership_site.Owned = field(default_factory=ownership_site.Owned)
     release: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -229,7 +232,7 @@ def answer(state: State, method: str, path: str, query: dict[str, str], body: An
         case ["v1", "operations", _, "cancel"]:
             state.is_cancelled = True
             return 202, {"state": "cancelled"}
-        case ["v1", "operations", _]:
+        case ["v1", "operations", name] if not name.startswith("mint-"):
             return 200, _operation(state)
         case ["v1", "events"]:
             state.events.extend(body["events"])
@@ -238,6 +241,8 @@ def answer(state: State, method: str, path: str, query: dict[str, str], body: An
             return 200, _models()
         case ["health", "ready"]:
             return 200, {"status": "ready", "parts": {"postgres": "up", "redis": "up", "mlflow": "unknown"}}
+    if (found := ownership_site.answer(state.owned, method, path, body)) is not None:
+        return found
     return problem(404, "there is nothing at this path")
 
 
@@ -272,7 +277,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(payload)
 
-    do_GET = do_POST = _handle  # noqa: N815 - the names http.server calls
+    do_GET = do_POST = do_DELETE = _handle  # noqa: N815 - the names http.server calls
 
 
 class Site:
