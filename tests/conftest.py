@@ -27,6 +27,7 @@ from nexus.runtime.command import Command
 from nexus.settings import Settings
 
 MARKERS = {"unit", "integration", "slow"}
+LONG = {"slow", "jvm"}
 READY_S = 60.0
 POLL_S = 0.02
 # Tests must not depend on the settings of the person who runs them.
@@ -43,10 +44,12 @@ hypothesis.settings.load_profile("nexus")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Every test carries exactly one of the three markers."""
+    """Every test carries exactly one of the three markers; the longest files come first, so that none is the tail."""
     wrong = [item.nodeid for item in items if len(MARKERS & {mark.name for mark in item.iter_markers()}) != 1]
     if wrong:
         raise pytest.UsageError(f"exactly one marker of unit, integration, slow is needed on: {', '.join(wrong)}")
+    long = {item.path for item in items if LONG & {mark.name for mark in item.iter_markers()}}
+    items.sort(key=lambda item: item.path not in long)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -114,9 +114,8 @@ def exactly_once(platform: Platform) -> int:
     try:
         topic = load("NexusMedia").topic("Transfer")
         asked = {"fromBlock": "0x0", "toBlock": "latest", "address": contract, "topics": [topic]}
-        on_chain = {
-            int(log["topics"][3], 16): log["transactionHash"] for log in (found := node.call("eth_getLogs", [asked]))
-        }
+        found = node.call("eth_getLogs", [asked])
+        on_chain = {int(log["topics"][3], 16): log["transactionHash"] for log in found}
         assert len(found) == len(on_chain), "a token was transferred twice"
     finally:
         node.close()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import json
 from itertools import pairwise
 
 import pytest
@@ -71,7 +73,7 @@ async def test_rotate_signer__unknown_key__is_refused_with_those_in_use(mints: M
     async with mints.workers():
         rotation = await start_rotate_signer(mints.client, mints.settings, "0x" + "ab" * 20)
         with pytest.raises(NexusError, match="no such minting key") as refused:
-            await wait_for(mints.client, rotation)
+            await wait_for(mints.client, rotation, patience_s=30)
     assert refused.value.category is Category.NOT_FOUND
     assert (await mints.lanes())[0] in (refused.value.remedy or "")
 
@@ -90,9 +92,6 @@ async def test_rotate_keys__with_running_workflows__leaves_everything_readable(m
         status = await mints.ended(waiting)
         assert status.state == "completed", status.error
         for path in (mints.settings.home / "keys" / "signers").glob("0x*.json"):
-            import base64
-            import json
-
             blob = base64.b64decode(json.loads(path.read_text())["secret"])
             assert ring.key_id_of(blob) == second["active"]
     history = (await mints.client.get_workflow_handle(waiting).fetch_history()).to_json()

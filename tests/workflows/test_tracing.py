@@ -32,7 +32,7 @@ from workflows.client import describe_operation
 from workflows.messages import IngestRequest, RegistryCommand
 from workflows.worker import WORKFLOWS
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.slow
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"

@@ -36,10 +36,13 @@ def answers(url: str) -> bool:
     """Whether a node is up."""
     import httpx
 
+    node = OwnedNode(url)
     try:
-        OwnedNode(url).ask("eth_chainId")
+        node.ask("eth_chainId")
     except httpx.HTTPError:
         return False
+    finally:
+        node.close()
     return True
 
 
@@ -57,7 +60,9 @@ def node(chain: Chain, tmp_path: Path) -> Iterator[OwnedNode]:
     url = f"http://127.0.0.1:{port}"
     command = Command((anvil_binary(), "--port", str(port), *options))
     with _running(command, tmp_path / "anvil.log", lambda: answers(url)):
-        yield OwnedNode(url)
+        owned = OwnedNode(url)
+        yield owned
+        owned.close()
 
 
 @dataclass
@@ -98,7 +103,7 @@ class World:
     async def rows(self, columns: str, where: str = "true") -> list[tuple[Any, ...]]:
         """Rows of this chain, by nonce."""
         query = (
-            f"select {columns} from nexus_web3.transactions where chain_id = %s and {where} order by signer, nonce, id"
+            f"select {columns} from nexus_web3.transactions where chain_id = %s and {where} order by signer, nonce, id"  # noqa: S608
         )
         async with self.pool.connection() as connection:
             return await (await connection.execute(query, (self.chain.chain_id,))).fetchall()

@@ -49,7 +49,7 @@ def faulty(upstream: str, folder: Path, rates: dict[str, float]) -> Iterator[str
 
 async def misfortune(world: World, until: asyncio.Event) -> None:
     """Blocks come, and some of them go again."""
-    chance = random.Random(SEED)
+    chance = random.Random(SEED)  # noqa: S311
     while not until.is_set():
         await asyncio.to_thread(world.node.mine)
         if chance.random() < 0.15:
@@ -101,7 +101,7 @@ async def test_mints__lying_nodes_reorganisations_and_killed_workers__each_exact
         both = await asyncio.gather(worker(world, url, texts, LIMIT_S), worker(world, url, texts[::-1], 3.0))
         over.set()
         await chain
-        seen = httpx.get(f"{url}/faults", trust_env=False).json()
+        seen = httpx.get(f"{url}/faults", trust_env=False).json()  # noqa: ASYNC210
 
     assert both[0] == {"final"}, await world.rows("signer, nonce, state, block_number, reason", "state <> 'final'")
     assert world.is_once(*texts)
