@@ -19,6 +19,7 @@ import asyncio
 import json
 import os
 import random
+import signal
 import subprocess
 import sys
 import tempfile
@@ -159,8 +160,9 @@ class Workers:
         self.start(place)
 
     def ended(self) -> list[int | None]:
-        """Exit codes; None: at work."""
-        return [self._running[place].poll() for place in sorted(self._running)]
+        """Exit codes; None: at work, or killed by us a moment ago and about to be followed."""
+        codes = [self._running[place].poll() for place in sorted(self._running)]
+        return [None if code == -signal.SIGKILL else code for code in codes]
 
     def close(self) -> None:
         """No life is left behind."""

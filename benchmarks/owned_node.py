@@ -28,6 +28,10 @@ class OwnedNode:
         self.url = url
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
+    def close(self) -> None:
+        """Let the connection go."""
+        self._http.close()
+
     def ask(self, method: str, *params: Any) -> Any:
         """One question."""
         found = self._http.post("", json={"jsonrpc": "2.0", "id": 1, "method": method, "params": list(params)}).json()

@@ -22,7 +22,6 @@ import httpx
 
 from nexus.errors import Category, NexusError, unavailable
 
-HARDFORK = "prague"
 READY_S = 30.0
 _GAS = 25_000_000
 _PR_SET_PDEATHSIG = 1
@@ -143,7 +142,7 @@ def running(port: int | None = None, words: Sequence[str] = ()) -> Iterator[DevN
         port: Where to listen; None: any free port.
         words: More of its options.
     """
-    from nexus.runtime.anvil import anvil_binary
+    from nexus.runtime.anvil import HARDFORK, anvil_binary
 
     chosen = port or _free_port()
     argv = [anvil_binary(), "--host", "127.0.0.1", "--port", str(chosen), "--hardfork", HARDFORK, *words, "--quiet"]

@@ -10,7 +10,7 @@ from nexus.settings import ROOT
 
 pytestmark = pytest.mark.unit
 
-ROOMS = ("nexus", "media", "features", "training", "assets", "workflows", "serving")
+ROOMS = ("nexus", "media", "contracts", "features", "training", "assets", "workflows", "serving")
 FILES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 RAW_WRITES = {"saveAsTable", "writeTo", "insertInto", "write_deltalake"}
 

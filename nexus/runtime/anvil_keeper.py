@@ -1,7 +1,7 @@
 """Runs anvil and is its clock and its memory: makes blocks when there is something to put in, and keeps the chain on disk.
 
 Anvil by itself either makes a block per transaction and then none, so that nothing becomes final, or one a second for
-ever, 2 MB of state an hour that it writes whole at each save. Here a block comes as soon as a transaction waits, at most
+ever, 5 MB of state an hour that it writes whole at each save. Here a block comes as soon as a transaction waits, at most
 one each ``GAP_S``; empty ones follow until everything is final, then rarer and rarer, up to one each ``QUIET_S`` (clocks
 of votes go on). Before a block is followed by the one that may make it final, it is on disk: what is final survives
 ``kill -9``. Run with the bare interpreter, so that it costs 10 MB; it knows nothing of NEXUS.

@@ -26,7 +26,7 @@ from tests.contracts.house import At, House, created, for_tests, token
 pytestmark = pytest.mark.integration
 
 IS_LONG = os.environ.get("NEXUS_TEST_EXHAUSTIVE") == "1"
-RUNS = settings(max_examples=100 if IS_LONG else 12, stateful_step_count=50 if IS_LONG else 25, print_blob=True)
+RUNS = settings(max_examples=60 if IS_LONG else 12, stateful_step_count=40 if IS_LONG else 25, print_blob=True)
 MINTER = role_of("MINTER_ROLE")
 NUMBERS, WHO = st.integers(0, 7), st.integers(0, 3)
 

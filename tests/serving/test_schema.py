@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import uuid4
@@ -18,6 +19,8 @@ from schemathesis.specs.openapi.checks import (
     response_schema_conformance,
     status_code_conformance,
 )
+
+from nexus.settings import Settings
 
 pytestmark = pytest.mark.slow
 
@@ -40,6 +43,17 @@ def send(client: Any, case: schemathesis.Case) -> Any:
         words["content"] = data if isinstance(data, bytes | str) else str(data)
     known = {name: words[name] for name in ("method", "url", "params", "headers", "json", "content") if name in words}
     return client.request(**known)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _imported(settings: Settings) -> None:
+    """What the app imports in threads beside the test: until 3.11.8 two threads that parse Python break each other
+    (python/cpython #106905), and hypothesis parses a lot."""
+    from serving.recommendations.context import feature_reader
+
+    feature_reader(settings)
+    for name in ("workflows.client", "contracts.client.governor", "contracts.client.rpc.pool", "nexus.keyring"):
+        importlib.import_module(name)
 
 
 @pytest.fixture(scope="module")

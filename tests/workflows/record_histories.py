@@ -1,4 +1,4 @@
-"""Record the histories that test_replay.py replays: ``PYTHONPATH=. python tests/workflows/record_histories.py``.
+"""Record the histories that test_replay.py replays: ``PYTHONPATH=. python tests/workflows/record_histories.py [NAME...]``.
 
 Run it after a change of workflow code that is meant to change histories, and only once running workflows of the old
 code have ended (or the change is behind ``workflow.patched``). A history holds what the workflow asked for, not what
@@ -18,6 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
+import record_web3  # beside this script
 from temporalio import activity
 from temporalio.client import Client, WorkflowFailureError, WorkflowHandle
 from temporalio.contrib.pydantic import pydantic_data_converter
@@ -124,6 +125,7 @@ CASES: dict[str, Callable[[Client], Awaitable[WorkflowHandle]]] = {
     "promote-approved": lambda client: _decided(client, "promote-approved", approved=True),
     "promote-rejected": lambda client: _decided(client, "promote-rejected", approved=False),
     "promote-expired": lambda client: _promote(client, "promote-expired", wait_s=0.1),
+    **record_web3.CASES,
 }
 
 
@@ -144,13 +146,21 @@ async def main() -> None:
             environment.client,
             task_queue=QUEUE,
             workflows=WORKFLOWS,
-            activities=ACTIVITIES,
+            activities=[*ACTIVITIES, *record_web3.KEY_ACTIVITIES],
             build_id="recording",
             max_heartbeat_throttle_interval=timedelta(milliseconds=50),
             default_heartbeat_throttle_interval=timedelta(milliseconds=50),
         ),
+        Worker(
+            environment.client,
+            task_queue=record_web3.QUEUE,
+            activities=record_web3.WEB3_ACTIVITIES,
+            build_id="recording",
+        ),
     ):
         for name, case in CASES.items():
+            if len(sys.argv) > 1 and name not in sys.argv[1:]:
+                continue
             handle = await case(environment.client)
             with contextlib.suppress(WorkflowFailureError):
                 await handle.result()

@@ -41,6 +41,16 @@ def test_histories__every_way_to_end__is_recorded() -> None:
         "promote-approved",
         "promote-rejected",
         "promote-expired",
+        "mint-completed",
+        "mint-again",
+        "mint-taken",
+        "mint-cancelled",
+        "mint-outrun",
+        "royalties-completed",
+        "proposal-executed",
+        "proposal-defeated",
+        "rotate-signer-completed",
+        "rotate-keys-completed",
     }
 
 

@@ -39,11 +39,13 @@ class Reach:
         try:
             async with self._probe if self._is_away else nullcontext(), asyncio.timeout(patience_s):
                 yield
-        except (TimeoutError, *self._silence()) as error:
-            self._is_away = True
-            raise self._away() from error
         except NexusError as error:
             # One that names a field or a place is about that, not about the way to it.
             self._is_away = error.retryable and error.field is None and "cid" not in error.evidence
             raise
+        except Exception as error:
+            if not isinstance(error, (TimeoutError, *self._silence())):
+                raise
+            self._is_away = True
+            raise self._away() from error
         self._is_away = False

@@ -18,7 +18,7 @@ from workflows.activities.web3 import Web3
 from workflows.web3_messages import Call, CallTask, TransactionView
 
 if TYPE_CHECKING:
-    from contracts.client.transactions.model import Intent, NotFunded, Transaction
+    from contracts.client.transactions.model import Intent, NotFunded, Reverted, Transaction
 
 MOVE_S = 25.0
 """A move that takes longer is left, and made again: nothing of it is lost."""
@@ -51,7 +51,7 @@ class TransactionActivities:
                 state="blocked", detail=unfunded(error, self._web3.chain.coin, self._web3.chain.name)
             )
         except Reverted as error:
-            if error.name.startswith(_NOT_ALLOWED):  # a matter of our own keys, not of the call
+            if await self._is_about_our_key(error):
                 return TransactionView(
                     state="blocked", detail=f"waits: our key may not do this yet ({error.name})"[:400]
                 )
@@ -60,6 +60,12 @@ class TransactionActivities:
             if not error.retryable or not is_worth_telling():
                 raise
             return TransactionView(state="blocked", detail=f"waits: {error.message}"[:400])
+
+    async def _is_about_our_key(self, error: Reverted) -> bool:
+        """Whether a key of ours lacks a role, as while it is being granted: a matter of ours, not of the call."""
+        if not error.name.startswith(_NOT_ALLOWED):
+            return False
+        return any(lane.address in error.name.lower() for lane in await self._web3.transactions.lanes())
 
     async def _moved(self, task: CallTask) -> Transaction:
         transactions, key = self._web3.transactions, task.call.key

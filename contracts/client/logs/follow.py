@@ -108,7 +108,7 @@ class Follower:
                 raise _another_chain(saved.life, life)
             done.previous_life = saved.life
         first = min((contract.first_block for contract in self._contracts.values()), default=0)
-        point = await self._point(max(first - 1, 0))
+        point = await self._reader.point(max(first - 1, 0))
         return State(life, point, (point,), self._names(), floor=point.number, final=-1)
 
     async def _standing(self, state: State, head: int, done: Followed) -> State:
@@ -119,14 +119,14 @@ class Follower:
         pairs = list(zip(state.anchors, found, strict=True))
         if any(block is None and point.number <= head for point, block in pairs):
             raise Inconsistent("an endpoint does not have blocks below the newest")
-        other = [block for point, block in pairs if block is not None and block.hash != point.hash]
+        other = [block for point, block in pairs if block is not None and block.hash != point.hash and point.number]
         if not other and not self._is_alone:
             done.is_behind = True
             return state
         for block in other[-1:]:
             await self._reader.confirm(block)
         shared = [point for point, block in pairs if block is not None and block.hash == point.hash]
-        base = shared[0] if shared else await self._point(min(state.floor, head))
+        base = shared[0] if shared else await self._reader.point(min(state.floor, head))
         gone = await self._orphans(state.life, base, head)
         anchors = tuple(shared) or (base,)
         moved = replace(state, at=base, anchors=anchors, floor=min(state.floor, base.number))
@@ -160,7 +160,7 @@ class Follower:
         state = replace(state, contracts={**state.contracts, **self._names()})
         if not new or first >= state.at.number:
             return state
-        point = await self._point(first)
+        point = await self._reader.point(first)
         below = tuple(anchor for anchor in state.anchors if anchor.number < first)
         return replace(state, at=point, anchors=(point, *below), floor=min(state.floor, first))
 
@@ -202,12 +202,6 @@ class Follower:
 
     def _names(self) -> dict[str, str]:
         return {address: contract.name for address, contract in self._contracts.items()}
-
-    async def _point(self, number: int) -> Point:
-        (block,) = await self._reader.blocks([number])
-        if block is None:
-            raise Inconsistent(f"no endpoint has block {number}")
-        return Point(number, block.hash)
 
 
 def _unavailable(error: Exception) -> NexusError:

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from contracts.client.chains import Chain
 from contracts.client.logs import proofs
-from contracts.client.logs.values import Header, Inconsistent, Log, TooMuch, header, logs
+from contracts.client.logs.values import Header, Inconsistent, Log, Point, TooMuch, header, logs
 from contracts.client.rpc.endpoint import Health
 from contracts.client.rpc.errors import Answered, Indeterminate
 from nexus.errors import Category, NexusError
@@ -71,9 +71,15 @@ class Reader:
         return len(self._node.health()) > 1
 
     async def genesis(self) -> str:
-        """The name of the first block: another one after the chain was wiped."""
-        said = await self._agreed("eth_getBlockByNumber", ("0x0", False))
-        return header(said).hash
+        """The name of the first block: another one after the chain was wiped.
+
+        It is what the second block names: an anvil that was restarted from its state may show a first block that is
+        none of the chain's (it keeps the empty one of each start, and takes any of them).
+        """
+        second = await self._agreed("eth_getBlockByNumber", ("0x1", False))
+        if second is not None:
+            return header(second).parent
+        return header(await self._agreed("eth_getBlockByNumber", ("0x0", False))).hash
 
     async def head(self) -> Header:
         """The newest block."""
@@ -105,6 +111,19 @@ class Reader:
                 proofs.check_header(block)
             found.append(block)
         return found
+
+    async def point(self, number: int) -> Point:
+        """The block at a height.
+
+        Raises:
+            Inconsistent: No endpoint has one there.
+        """
+        if number == 0:
+            return Point(0, await self.genesis())
+        (block,) = await self.blocks([number])
+        if block is None:
+            raise Inconsistent(f"no endpoint has block {number}")
+        return Point(number, block.hash)
 
     async def confirm(self, block: Header) -> None:
         """See that a second endpoint, where there is one, has the same block at this height.

@@ -1,7 +1,7 @@
 """The transaction manager: each intent happens exactly once, or is clearly refused.
 
 Belongs here: its face, who may call what in which order. Does not belong here: the steps; in the order of a transaction's
-life they are submitting.py (simulate, price, reserve), signing.py (sign, store), sending.py (send, raise, cancel),
+life they are beginning.py and submitting.py (simulate, price, reserve), signing.py (sign, store), sending.py (send, raise, cancel),
 watching.py (mined, orphaned, final), displaced.py (nonces that others used), mending.py (counters, gaps, sweep).
 
 All state is in Postgres, so any number of processes may run managers of the same chain, and each may die at any line:
@@ -20,12 +20,11 @@ from contracts.client.chains import Chain
 from contracts.client.rpc.errors import Answered, Indeterminate
 from contracts.client.rpc.pool import Rpc
 from contracts.client.signers.model import Signers
-from contracts.client.transactions import mending, sending, signing, stepping, submitting
-from contracts.client.transactions.desk import Desk, Held, Patience
-from contracts.client.transactions.fees import offered
+from contracts.client.transactions import beginning, mending, stepping, submitting
+from contracts.client.transactions.desk import Desk, Patience
 from contracts.client.transactions.keeping import LaneKeeping
 from contracts.client.transactions.model import ENDED, Intent, Mended, Transaction, conflicting
-from contracts.client.transactions.view import Head, View
+from contracts.client.transactions.view import View
 from nexus.db import attempts as attempts_db
 from nexus.db import transactions as rows_db
 from nexus.db.pool import AsyncPool, acquire
@@ -82,40 +81,13 @@ class Transactions(LaneKeeping):
                 outcomes[place] = conflicting(one.key)
             elif one.key not in known:
                 fresh[one.key] = one
-        reserved = await self._begin(list(fresh.values())) if fresh else {}
+        reserved = await beginning.begin(self._desk, list(fresh.values())) if fresh else {}
         for place, one in enumerate(checked):
             if place not in outcomes and isinstance(one, Intent):
                 found = known.get(one.key) or reserved[one.key]
                 clash = None if isinstance(found, NexusError) else submitting.checked_against(one, found)
                 outcomes[place] = clash or found
         return await self._shown([outcomes[place] for place in range(len(intents))])
-
-    async def _begin(self, intents: Sequence[Intent]) -> dict[str, Row | NexusError]:
-        """Simulate, price, reserve, sign, store, send."""
-        try:
-            head = await self._desk.view.head()
-        except (Indeterminate, Answered) as error:
-            return {intent.key: submitting.away(str(error)) for intent in intents}
-        outcomes: dict[str, Row | NexusError] = {}
-        for role in sorted({intent.role for intent in intents}):
-            outcomes |= await self._begin_role([one for one in intents if one.role == role], head)
-        return outcomes
-
-    async def _begin_role(self, intents: Sequence[Intent], head: Head) -> dict[str, Row | NexusError]:
-        fees = offered(self._desk.chain, head.base_fee_wei)
-        plans = await submitting.planned(self._desk, intents, fees)
-        outcomes: dict[str, Row | NexusError] = {
-            one.intent.key: one.refusal for one in plans if one.refusal is not None
-        }
-        good = [plan for plan in plans if plan.refusal is None]
-        if not good:
-            return outcomes
-        reserved = await submitting.reserve(self._desk, good)
-        rows = [row for row in reserved.values() if not isinstance(row, NexusError) and row.state == "reserved"]
-        orders = [sending.first(self._desk, Held(row, []), head) for row in rows]
-        stored = await signing.sign_and_store(self._desk, orders, head.number)
-        await sending.send(self._desk, stored, head)
-        return outcomes | reserved
 
     async def _shown(self, outcomes: Sequence[Row | NexusError]) -> list[Transaction | NexusError]:
         """Rows as they are now, with the hashes of their payloads."""

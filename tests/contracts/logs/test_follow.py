@@ -201,6 +201,18 @@ def test_follow__a_wiped_development_chain__is_a_new_life_and_says_so() -> None:
     assert len(journal.states) == 2
 
 
+def test_follow__a_first_block_that_the_second_does_not_know__is_not_believed() -> None:
+    """What an anvil shows after it was restarted from its state twice."""
+    chain, journal, other = chain_with([[OURS]], [[OURS]]), MemoryJournal(), FakeChain(seed=9).blocks[0]["head"]
+    shown = lambda _, params, answer: other if params[:1] == ("0x0",) else answer  # noqa: E731
+    follow(FakeNode(chain), journal)
+    chain.reorganise(2, [[[OURS]]])
+    done = follow(FakeNode(chain, fault=shown), journal)
+    assert done.previous_life is None
+    assert kept(journal) == chain.canonical()
+    assert follow(FakeNode(chain, fault=shown), MemoryJournal()).rows == 1
+
+
 def test_follow__a_public_node_that_lags__retracts_nothing() -> None:
     chain, journal = chain_with(*[[[OURS]]] * 6), MemoryJournal()
     follow(FakeNode(chain, PUBLIC), journal)

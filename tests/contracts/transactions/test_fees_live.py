@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -39,7 +40,7 @@ async def test_waiting__blocks_go_by_without_it__is_replaced_by_a_higher_offer(w
     assert found.tx_hash in found.hashes
     assert world.is_once("a")
     fees = [(int(fee), int(tip)) for fee, tip in await attempts(world, "max_fee_wei, tip_wei")]  # type: ignore[call-overload]
-    for (fee, tip), (next_fee, next_tip) in zip(fees, fees[1:], strict=False):
+    for (fee, tip), (next_fee, next_tip) in itertools.pairwise(fees):
         assert next_fee * 8 >= fee * 9
         assert next_tip * 8 >= tip * 9
 

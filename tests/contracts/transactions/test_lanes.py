@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any
 
 import pytest
 
@@ -158,6 +160,33 @@ async def test_two_workers__submit_and_step_the_same_at_once__each_once(world: W
     assert {state for (state,) in await world.rows("state")} == {"final"}
     for lane in lanes:
         assert no_gap(await world.rows("nonce", f"signer = '{lane}'"), world.node.nonce(lane))
+
+
+class Slow:
+    """Nodes that simulate only after something else has happened."""
+
+    def __init__(self, real: Any, first: Callable[[], Awaitable[None]]) -> None:
+        self._real, self._first = real, first
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._real, name)
+
+    async def batch(self, questions: Any) -> list[Any]:
+        if questions and questions[0][0] == "eth_estimateGas":
+            await self._first()
+        found: list[Any] = await self._real.batch(questions)
+        return found
+
+
+async def test_two_workers__one_mints_between_the_others_look_and_simulation__is_no_refusal(world: World) -> None:
+    await world.lane()
+
+    async def elsewhere() -> None:
+        await world.manager().submit(world.mint("a"))
+
+    found = await world.manager(rpc=Slow(world.rpc, elsewhere)).submit(world.mint("a"))
+    assert found == await world.manager().look("mint-a")
+    assert world.is_once("a")
 
 
 async def test_pause__lane_drains_while_others_work__and_can_be_retired(world: World) -> None:
