@@ -33,7 +33,9 @@ def register(app: typer.Typer) -> None:
 
 
 def run(
-    job: Annotated[Job, typer.Option(help="pipeline: everything; events: only what the API received.")] = Job.PIPELINE,
+    job: Annotated[
+        Job, typer.Option(help="pipeline: everything; events: only what the API received; chain: tokens.")
+    ] = Job.PIPELINE,
 ) -> None:
     """Make everything anew from what is staged and what the API received; follow the run to its end."""
     from nexus.cli.output import Progress, console

@@ -34,24 +34,21 @@ from typing import Any
 import httpx
 
 from benchmarks.features import running
-from benchmarks.mint_servers import Bench, chain_rules, servers
-from benchmarks.owned_node import OWNER, OwnedNode, minting, token_of
+from benchmarks.mint_servers import Bench, servers
+from benchmarks.mint_worker import DEPTH, PATIENCE, Plan
+from benchmarks.owned_node import OwnedNode, token_of
 from contracts.client.artifacts import load
 from contracts.client.rpc.pool import Rpc
 from contracts.client.signers.opened import open_signers
-from contracts.client.transactions.desk import Patience
 from contracts.client.transactions.manager import Transactions
-from contracts.client.transactions.model import Intent, Mended
+from contracts.client.transactions.model import Mended
 from nexus.db.pool import async_pool
-from nexus.errors import NexusError
 from nexus.runtime import ports
 from nexus.runtime.command import Command
 from nexus.settings import ROOT, Settings
 
-DEPTH, DEEPEST_REORG, BLOCK_S = 8, 5, 0.1
-WORKERS, TOGETHER, TIMEOUT_S = 2, 24, 1.5
+DEEPEST_REORG, BLOCK_S, WORKERS = 5, 0.1, 2
 STUCK_AFTER_S = 120.0
-PATIENCE = Patience(poll_s=0.15, again_s=0.3, remind_s=1.5, sweep_for_h=1.0, sweep_every_s=5.0)
 
 
 @dataclass(slots=True)
@@ -63,74 +60,6 @@ class Tally:
     reorganisations: int = 0
     orphaned_blocks: int = 0
     rotations: int = 0
-
-
-@dataclass(slots=True)
-class Plan:
-    """What a worker process is told."""
-
-    postgres: str
-    password: str
-    home: str
-    keys: str
-    url: str
-    chain_id: int
-    contract: str
-    mints: int
-    seed: int = 0
-
-    def opened(self) -> Settings:
-        """The settings of this run."""
-        return Settings(
-            home=Path(self.home),
-            postgres={"url": self.postgres, "role_passwords": {"worker": self.password}},
-            keys={"password": self.keys},
-        )
-
-
-def intent(contract: str, number: int) -> Intent:
-    """One mint."""
-    return Intent(f"mint-{number}", contract, minting(OWNER, token_of(f"{number}")))
-
-
-# --- the worker ------------------------------------------------------------------------------------------------------
-
-
-async def work(plan: Plan) -> None:
-    """Mint everything that is not minted yet, as durable workflows do: ask again until there is an end."""
-    order = list(range(plan.mints))
-    random.Random(plan.seed).shuffle(order)  # noqa: S311 - chance, no secret
-    settings, chain = plan.opened(), chain_rules(DEPTH)
-    turn = asyncio.Semaphore(TOGETHER)
-    async with async_pool(settings, "worker") as pool, Rpc([plan.url], chain, timeout_s=TIMEOUT_S) as rpc:
-        manager = Transactions(pool, rpc, chain, open_signers(settings), patience=PATIENCE)
-
-        async def one(number: int) -> None:
-            wanted = intent(plan.contract, number)
-            async with turn:
-                while True:
-                    try:
-                        await manager.submit(wanted)
-                        await manager.until_final(wanted.key)
-                    except NexusError as error:
-                        if not error.retryable:
-                            raise
-                        await asyncio.sleep(0.2)
-                    else:
-                        return
-
-        async def care() -> None:
-            while True:
-                await asyncio.sleep(2.0)
-                try:
-                    await manager.mend()
-                except NexusError as error:
-                    if not error.retryable:
-                        raise
-
-        caring = asyncio.create_task(care())
-        await asyncio.gather(*(one(number) for number in order))
-        caring.cancel()
 
 
 class Workers:
@@ -148,7 +77,7 @@ class Workers:
         told = self._folder / f"plan-{place}.json"
         told.touch(0o600)
         told.write_text(json.dumps(asdict(self._plan) | {"seed": self._lives}))
-        words = (sys.executable, "-m", "benchmarks.mint_faults", "--worker", str(told))
+        words = (sys.executable, "-m", "benchmarks.mint_worker", str(told))
         with (self._folder / f"worker-{place}.log").open("ab") as log:
             self._running[place] = Command(words, cwd=str(ROOT)).popen(log)
 
@@ -399,11 +328,7 @@ def main() -> None:
     parser.add_argument("--mints", type=int, default=1000)
     parser.add_argument("--rotate-every", type=int, default=50)
     parser.add_argument("--seed", type=int, default=7)
-    parser.add_argument("--worker", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.worker is not None:
-        asyncio.run(work(Plan(**json.loads(given.worker.read_text()))))
-        return
     print(f"{os.cpu_count()} cores, load {os.getloadavg()[0]:.1f} at the start, seed {given.seed}")
     with (
         tempfile.TemporaryDirectory(prefix="nexus-bench-", ignore_cleanup_errors=True) as folder,

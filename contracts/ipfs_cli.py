@@ -82,7 +82,13 @@ def add(
     out.print(f"  next:  bin/nexus ipfs health {answer['cid']}", markup=False)
 
 
-def pin(cid: _Cid, is_json: _Json = False) -> None:
+def pin(
+    cid: _Cid,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=1, help="Seconds until it gives up; asking again goes on.")
+    ] = 600.0,
+    is_json: _Json = False,
+) -> None:
     """Pin at our node and at every service of the settings; ends when enough of them have it."""
     settings = load()
 
@@ -90,7 +96,7 @@ def pin(cid: _Cid, is_json: _Json = False) -> None:
         async with _places(settings) as (node, services):
             if not services.places:
                 _needed(settings, node)
-            return {"cid": _checked(cid), "pins": await _pinned(services, cid, tell, None)}
+            return {"cid": _checked(cid), "pins": await _pinned(services, cid, tell, None, wait_s)}
 
     answer = _run(run, is_json=is_json)
     if not is_json:
@@ -187,11 +193,11 @@ def _checked(cid: str) -> str:
     return cid
 
 
-async def _pinned(services: PinServices, cid: str, tell: Tell, name: str | None) -> list[Answer]:
+async def _pinned(services: PinServices, cid: str, tell: Tell, name: str | None, wait_s: float = 600.0) -> list[Answer]:
     def changed(pins: Sequence[Pin]) -> None:
         tell("pinned", sum(pin.status == "pinned" for pin in pins), services.required)
 
-    return [asdict(pin) for pin in await services.pin(cid, tell=changed, name=name)]
+    return [asdict(pin) for pin in await services.pin(cid, tell=changed, name=name, wait_s=wait_s)]
 
 
 async def _taken(retrieval: Retrieval, cid: str, to: Path, tell: Tell) -> tuple[int, int]:

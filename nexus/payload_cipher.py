@@ -19,23 +19,32 @@ _PURPOSE: Final = b"nexus temporal payload"
 
 
 class PayloadCipher:
-    """Encrypts under the ring's active key, decrypts under whichever it was."""
+    """Encrypts under the ring's active key, decrypts under whichever it was.
 
-    def __init__(self, keyring: Keyring) -> None:
+    Args:
+        keyring: The keys.
+        is_sealing: Whether what is new is encrypted; what was encrypted is always read.
+    """
+
+    def __init__(self, keyring: Keyring, *, is_sealing: bool = True) -> None:
         self._keyring = keyring
+        self.is_sealing = is_sealing
 
     @classmethod
     def of(cls, settings: Settings) -> PayloadCipher | None:
-        """That of an installation; None where payloads are not encrypted, or there is no password for a ring.
+        """That of an installation; None where nothing is encrypted and nothing ever was, or no password is set.
 
         Raises:
             NexusError: as :class:`nexus.keyring.Keyring` does.
         """
-        if not settings.keys.encrypt_payloads or settings.keys.password is None:
+        if settings.keys.password is None:
             return None
-        from nexus.keyring import Keyring
+        from nexus.keyring import FILE, Keyring
 
-        return cls(Keyring.open(settings))
+        is_sealing = settings.keys.encrypt_payloads
+        if not is_sealing and not (settings.home / FILE).exists():
+            return None
+        return cls(Keyring.open(settings), is_sealing=is_sealing)
 
     def seal(self, plain: bytes) -> tuple[bytes, bytes]:
         """The blob and the id of its key."""

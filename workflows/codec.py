@@ -27,6 +27,8 @@ class EncryptingCodec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Encrypted payloads; the key's id beside them is for people who look."""
+        if not self._cipher.is_sealing:
+            return list(payloads)
         return [self._sealed(payload) for payload in payloads]
 
     async def decode(self, payloads: Sequence[Payload]) -> list[Payload]:

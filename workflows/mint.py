@@ -28,7 +28,7 @@ with workflow.unsafe.imports_passed_through():  # pure data, and slow to build o
     from nexus.errors import Category
     from workflows.activities import names
     from workflows.messages import Acknowledged, CancelRequest, Progress, Published, StepState
-    from workflows.patience import SIGNED, follow, patiently
+    from workflows.patience import ENDS, SIGNED, follow, patiently
     from workflows.steps import StepLog
     from workflows.updates import cancelled_by_update, conflict
     from workflows.web3_messages import (
@@ -169,6 +169,8 @@ class MintMedia:
             self._log.note(FINAL, view.detail)
         else:
             self._log.note(SEND, view.detail)
+        if view.state not in ENDS:
+            self._stop_if_told()
 
     async def _finish(self, plan: MintPlan, view: TransactionView) -> MintResult:
         """The transaction can't change any more."""

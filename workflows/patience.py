@@ -6,12 +6,13 @@ Does not belong here: what is waited for (workflows.activities.waiting is the ot
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import TypeVar
 
 from temporalio import workflow
-from temporalio.exceptions import ActivityError, ApplicationError, TimeoutError  # noqa: A004
+from temporalio.exceptions import ActivityError, ApplicationError, RetryState, TimeoutError  # noqa: A004
 
 with workflow.unsafe.imports_passed_through():  # pure data, and slow to build once per workflow run
     from pydantic import BaseModel
@@ -55,6 +56,8 @@ async def patiently(
                 **policy.options(),
             )
         except ActivityError as error:
+            if error.retry_state is RetryState.CANCEL_REQUESTED:  # it ended in its own way just before it heard of it
+                raise asyncio.CancelledError from error
             if is_lasting(error):
                 raise
             if wait is not None:

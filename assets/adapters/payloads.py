@@ -25,6 +25,8 @@ class SealingCodec(PayloadCodec):
 
     async def encode(self, payloads: Sequence[Payload]) -> list[Payload]:
         """Sealed payloads."""
+        if not self._cipher.is_sealing:
+            return list(payloads)
         sealed = [self._cipher.seal(payload.SerializeToString()) for payload in payloads]
         return [Payload(metadata={"encoding": ENCODING, KEY_ID: key_id}, data=blob) for blob, key_id in sealed]
 

@@ -5,7 +5,7 @@ Belongs here: one short look at each. Does not belong here: transactions (the wo
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -17,6 +17,10 @@ from nexus.settings import Settings
 
 WITHIN_S = 2.0
 _OPEN = "select state, count(*) from nexus_web3.transactions where state in ('reserved', 'signed', 'sent', 'mined') group by 1"
+_OLDEST = (
+    "select coalesce(extract(epoch from now() - min(created_at)), 0)::float from nexus_web3.transactions"
+    " where state in ('reserved', 'signed', 'sent', 'mined')"
+)
 _POOR = "select count(*) from nexus_web3.signers where needs_wei is not null and state <> 'retired'"
 _STATES = ("reserved", "signed", "sent", "mined")
 
@@ -31,19 +35,23 @@ class Chain:
 
     def read(self) -> Iterator[Metric]:
         """The newest head, the final block, endpoints that answer."""
-        up = GaugeMetricFamily("nexus_chain_endpoint_up", "Whether an endpoint answers.", labels=("endpoint",))
-        heads, finals = [], []
-        for place, url in enumerate(self._urls):
-            head, final = _block(url, "latest"), _block(url, "finalized")
-            up.add_metric((str(place),), float(head is not None))
-            heads += [] if head is None else [head]
-            finals += [] if final is None else [final]
-        if not heads:
+        blocks = [(_block(url, "latest"), _block(url, "finalized")) for url in self._urls]
+        if all(head is None for head, _ in blocks):
             raise unavailable("no endpoint of the chain answers", remedy="see bin/nexus status")
-        yield up
-        yield gauge("nexus_chain_head_block", "Newest block that an endpoint knows.", max(heads))
-        if finals:
-            yield gauge("nexus_chain_finalized_block", "Newest block that is tagged as final.", max(finals))
+        return families(blocks)
+
+
+def families(blocks: Sequence[tuple[int | None, int | None]]) -> Iterator[Metric]:
+    """The figures of endpoints, by the head and the final block that each names."""
+    up = GaugeMetricFamily("nexus_chain_endpoint_up", "Whether an endpoint answers.", labels=("endpoint",))
+    for place, (head, _) in enumerate(blocks):
+        up.add_metric((str(place),), float(head is not None))
+    yield up
+    heads = [head for head, _ in blocks if head is not None]
+    yield gauge("nexus_chain_head_block", "Newest block that an endpoint knows.", max(heads))
+    finals = [final for _, final in blocks if final is not None]
+    if finals:
+        yield gauge("nexus_chain_finalized_block", "Newest block that is tagged as final.", max(finals))
 
 
 def _block(url: str, tag: str) -> int | None:
@@ -70,11 +78,13 @@ class Lanes:
         options = f"-c statement_timeout={int(WITHIN_S * 1000)}"
         with psycopg.connect(self._url, connect_timeout=int(WITHIN_S), options=options, autocommit=True) as connection:
             found: dict[str, Any] = dict(connection.execute(_OPEN).fetchall())
+            oldest = connection.execute(_OLDEST).fetchone()
             poor = connection.execute(_POOR).fetchone()
         family = GaugeMetricFamily("nexus_transactions_open", "Transactions under way.", labels=("outcome",))
         for state in _STATES:
             family.add_metric((state,), float(found.get(state, 0)))
         yield family
+        yield gauge("nexus_transactions_oldest_seconds", "Age of the oldest one under way.", oldest[0] if oldest else 0)
         yield gauge("nexus_signers_unfunded", "Signers that lack coins.", poor[0] if poor else 0)
 
 

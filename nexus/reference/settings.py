@@ -77,7 +77,9 @@ def _kind(annotation: Any) -> str:
         return f"map of {_kind(options[1])}"
     if options:
         return " or ".join(_kind(option) for option in options if option is not type(None))
-    plain = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "Path": "folder"}
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return f"table of {', '.join(annotation.model_fields)}"
+    plain = {"str": "text", "int": "whole number", "float": "number", "bool": "true or false", "Path": "path"}
     return plain.get(getattr(annotation, "__name__", ""), str(annotation))
 
 

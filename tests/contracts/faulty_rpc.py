@@ -5,7 +5,7 @@
 What it does to requests: drops them, drops replies after passing them on, delays, hangs, passes them on twice, answers 429 or 503 (passed
 on or not), HTML with status 200, half a JSON, another id. What it does to single questions: no receipt, a receipt of another
 block, an old ``latest``, "already known", "nonce too low", "replacement transaction underpriced" (passed on or not), "accepted"
-without passing on. It always enforces geth's rule that a replacement offers 10 % more of both fees, which anvil does not.
+without passing on; on request forged outcomes. It always enforces geth's rule that a replacement offers 10 % more of both fees, which anvil does not.
 ``GET /faults`` tells how often each happened, ``POST /faults`` sets the chances (JSON object, names of FAULTS).
 Belongs here: misbehaving. Does not belong here: reorganisations (the node makes those itself: ``anvil_reorg``).
 """
@@ -24,6 +24,7 @@ import httpx
 REQUEST_FAULTS = ("drop_request", "drop_reply", "delay", "hang", "twice", "429", "503", "html", "half", "wrong_id")
 SEND_FAULTS = ("known", "nonce_low", "underpriced", "forgotten")
 READ_FAULTS = ("no_receipt", "other_receipt", "stale")
+FORGERIES = ("forged",)  # a receipt with the right block and the wrong outcome: only a second endpoint tells
 FAULTS = REQUEST_FAULTS + SEND_FAULTS + READ_FAULTS
 MIX: dict[str, float] = {
     **dict.fromkeys(REQUEST_FAULTS, 0.02),
@@ -177,6 +178,8 @@ class FaultyRpc:
                 other = "0x" + self._random.randbytes(32).hex()
                 number = hex(max(0, int(said["result"]["blockNumber"], 16) - 1))
                 return said | {"result": said["result"] | {"blockHash": other, "blockNumber": number}}
+            if self._happens("forged"):
+                return said | {"result": said["result"] | {"status": "0x0"}}
         return said
 
 

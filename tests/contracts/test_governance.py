@@ -283,6 +283,13 @@ def test_parameters__set_by_anybody_but_a_vote__are_refused(house: House, who: s
     assert said == f"OwnableUnauthorizedAccount({account})"
 
 
+def test_parameters__of_no_name_or_not_there__are_refused_to_the_timelock_too(house: House) -> None:
+    parameters, timelock = house.at(PARAMETERS), house.where[TIMELOCK]
+    assert parameters.refusal("set(bytes32,uint256)", bytes(32), 1, sender=timelock) == "EmptyKey()"
+    said = parameters.refusal("remove(bytes32)", key_bytes("nothing"), sender=timelock)
+    assert said == f"UnknownKey(0x{key_bytes('nothing').hex()})"
+
+
 async def test_wrappers__of_a_whole_vote__tell_where_it_stands(house: House, rpc: AsyncNode) -> None:
     governor, parameters = Governor(rpc, house.where[GOVERNOR]), Parameters(rpc, house.where[PARAMETERS])
     timelock, node, (one, two, _) = Timelock(rpc, house.where[TIMELOCK]), house.node, house.members

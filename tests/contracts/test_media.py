@@ -201,6 +201,24 @@ def test_announcements__by_the_admin__are_the_standards_events(house: House) -> 
     assert house.media.read("contractURI()") == "ipfs://new"
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        ("setDefaultRoyalty(address,uint96)", "0x" + "1" * 40, 1),
+        ("setTokenRoyalty(uint256,address,uint96)", token(1), "0x" + "1" * 40, 1),
+        ("setContractURI(string)", "ipfs://mine"),
+        ("announceMetadata(uint256)", token(1)),
+        ("announceAllMetadata()",),
+    ],
+    ids=lambda call: call[0].partition("(")[0],
+)
+@pytest.mark.parametrize("who", ["minter", "holder", "stranger"])
+def test_administration__by_anybody_else__is_refused(house: House, call: tuple[object, ...], who: str) -> None:
+    house.mint(house.holder, 1)
+    said = house.media.refusal(str(call[0]), *call[1:], sender=getattr(house, who))
+    assert said.startswith("AccessControlUnauthorizedAccount(")
+
+
 # The wrapper.
 
 

@@ -104,6 +104,13 @@ def test_payee__that_re_enters_and_hides_it__gets_its_due_and_no_more(chain: Dev
     assert thief.read("refusals()") == 1
 
 
+def test_payee__that_re_enters__is_stopped_by_the_guard(chain: DevNode) -> None:
+    thief = created(chain, for_tests("ReenteringPayee"))
+    split = splitter(chain, (thief.address, 1), (chain.accounts[2], 1))
+    chain.send(split.address, value=10)
+    assert split.refusal(RELEASE, thief.address) == "ReentrancyGuardReentrantCall()"
+
+
 def test_payee__that_stops_re_entering__is_paid(chain: DevNode) -> None:
     payee = created(chain, for_tests("ReenteringPayee"))
     split = splitter(chain, (payee.address, 1), (chain.accounts[2], 1))
@@ -135,13 +142,18 @@ def test_token__that_takes_a_fee__is_split_by_what_arrived(chain: DevNode, two: 
     assert coin.read("balanceOf(address)", two.address) == 0
 
 
-@pytest.mark.parametrize("name", ["RefusingToken", "ReenteringToken"])
-def test_token__that_misbehaves__harms_neither_another_token_nor_the_coin(chain: DevNode, two: At, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("RefusingToken", "SafeERC20FailedOperation("), ("ReenteringToken", "ReentrancyGuardReentrantCall()")],
+)
+def test_token__that_misbehaves__harms_neither_another_token_nor_the_coin(
+    chain: DevNode, two: At, name: str, reason: str
+) -> None:
     bad, good, payee = created(chain, for_tests(name)), created(chain, for_tests("PlainToken")), chain.accounts[1]
     for coin in (bad, good):
         coin.send(MINT, two.address, 300, sender=payee)
     chain.send(two.address, value=300)
-    assert two.refusal(TOKEN, bad.address, payee)
+    assert two.refusal(TOKEN, bad.address, payee).startswith(reason)
     assert two.read(TOKEN_DUE, bad.address, payee) == 100
     two.send(TOKEN, good.address, payee, sender=payee)
     two.send(RELEASE, payee, sender=payee)

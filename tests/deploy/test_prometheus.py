@@ -15,7 +15,7 @@ import yaml
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import Metric
 
-from nexus.exporter import dagster, machine
+from nexus.exporter import dagster, machine, web3
 from nexus.exporter.collect import Platform
 from nexus.exporter.stores import Postgres, Redis
 from nexus.runtime import scrape
@@ -129,8 +129,9 @@ def _shown(settings: Settings, tmp_path: Path) -> set[str]:
         ],
     }  # fmt: skip
     platform = CollectorRegistry()
-    sources = [Postgres(settings), Redis(settings), machine.Disk(tmp_path)]
-    platform.register(Platform([*sources, _Asked("dagster", dagster.families({"assetNodes": [asset]}))]))
+    sources = [Postgres(settings), Redis(settings), machine.Disk(tmp_path), web3.Lanes(settings)]
+    asked = [_Asked("dagster", dagster.families({"assetNodes": [asset]})), _Asked("chain", web3.families([(2, 1)]))]
+    platform.register(Platform([*sources, *asked]))
     parts = {"nexus_part_up", "nexus_part_restarts_total", "nexus_part_started_timestamp_seconds"}
     source_text = (ROOT / "nexus" / "exporter" / "machine.py").read_text()
     assert all(f'"{name.removesuffix("_total")}"' in source_text for name in parts)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import secrets
 from pathlib import Path
+from typing import Any
 
 import pytest
 from temporalio.api.common.v1 import Payload
@@ -57,6 +58,17 @@ async def test_codec__keys_rotated_and_retired__older_payloads_stay_readable(sea
 async def test_codec__unencrypted_payload__is_read_as_it_is(sealed: Settings) -> None:
     plain = await pydantic_data_converter.encode([REQUEST])
     assert await codec.data_converter(sealed).decode(plain, [IngestRequest]) == [REQUEST]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("side", [codec, assets_side])
+async def test_codec__switched_off_later__still_reads_what_was_encrypted(sealed: Settings, side: Any) -> None:
+    kept = await codec.data_converter(sealed).encode([REQUEST])
+    keys = sealed.keys.model_copy(update={"encrypt_payloads": False})
+    off = side.data_converter(sealed.model_copy(update={"keys": keys}))
+    assert IngestRequest.model_validate((await off.decode(kept))[0]) == REQUEST
+    (plain,) = await off.encode([{"a": 1}])
+    assert plain.metadata["encoding"] == b"json/plain"
 
 
 @pytest.mark.unit

@@ -31,6 +31,7 @@ from nexus.errors import NexusError
 from nexus.runtime.anvil import HARDFORK, anvil_binary
 from nexus.runtime.command import Command
 from nexus.runtime.fetched import Errand
+from nexus.runtime.home import write_json
 from nexus.settings import Settings
 from tests.conftest import _free_ports, _running
 from tests.contracts.ipfs.nodes import Node, kubo, swarm_key
@@ -53,6 +54,10 @@ class Anvil:
         self.url = url
         self._process_id = process_id
         self._http = httpx.Client(base_url=url, timeout=20, trust_env=False)
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self._http.close()
 
     def ask(self, method: str, *params: Any) -> Any:
         """One question."""
@@ -104,7 +109,9 @@ def anvil_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
     url = f"http://127.0.0.1:{port}"
     words = (program, "--port", str(port), "--block-time", str(BLOCK_S), "--hardfork", HARDFORK, "--silent")
     with _running(Command(words), tmp_path_factory.mktemp("anvil") / "log", lambda: _answers(url)):
-        yield Anvil(url, lambda: _holder_of(port))
+        node = Anvil(url, lambda: _holder_of(port))
+        yield node
+        node.close()
 
 
 def _holder_of(port: int) -> int:
@@ -140,9 +147,24 @@ def web3_home(settings: Settings, anvil_node: Anvil, kubo: Node, tmp_path_factor
         },
         keys={"password": secrets.token_hex(20)},
     )
+    _publish(built)
     migrate.upgrade(built)
     setup.run(built, Errand(), is_embedded=True)
     return built
+
+
+def _publish(built: Settings) -> None:
+    """What the runtime writes, so that a process of its own finds everything."""
+    passwords = {role: secret.get_secret_value() for role, secret in built.postgres.role_passwords.items()}
+    web3 = built.web3.model_dump(mode="json", include={"enabled", "finality_depth", "ipfs_url", "ipfs_gateway_url"})
+    found = {
+        "postgres": {"url": built.postgres.owner_url(driver=""), "role_passwords": passwords},
+        "redis": {"url": built.redis.dsn()},
+        "temporal": {"address": built.temporal.address},
+        "web3": web3 | {"rpc_urls": [url.get_secret_value() for url in built.web3.rpc_urls]},
+        "keys": {"password": built.keys.password.get_secret_value() if built.keys.password else None},
+    }
+    write_json(built.home / "run" / "endpoints.json", found)
 
 
 @dataclass

@@ -37,7 +37,15 @@ def cid_of_file(path: Path, tell: Callable[[int], None] | None = None) -> str:
 
 def tree_of_file(path: Path, tell: Callable[[int], None] | None = None) -> Tree:
     """The tree over a file's chunks."""
-    tree, held = Tree(), memoryview(bytearray(CHUNK_BYTES))
+    tree = Tree()
+    if path.stat().st_size < CHUNK_BYTES:  # many small files need no large buffer each
+        data = path.read_bytes()
+        for at in range(0, len(data), CHUNK_BYTES):
+            tree.add(data[at : at + CHUNK_BYTES])
+        if tell is not None:
+            tell(tree.size)
+        return tree
+    held = memoryview(bytearray(CHUNK_BYTES))
     with path.open("rb", buffering=0) as source:
         while filled := _fill(source.readinto, held):
             tree.add(held[:filled])

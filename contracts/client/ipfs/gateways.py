@@ -39,6 +39,7 @@ class Retrieval:
         http: A client to use; by default one of our own.
         figures: Where lies and failures are counted.
         timeout_s: Patience with one block of a gateway.
+        node_timeout_s: Patience with one block of our node, which may have to find it at its peers.
     """
 
     def __init__(
@@ -49,10 +50,11 @@ class Retrieval:
         http: httpx.AsyncClient | None = None,
         figures: Figures | None = None,
         timeout_s: float = 15.0,
+        node_timeout_s: float = 5.0,
     ) -> None:
         self._is_own = http is None
         self._http = http or httpx.AsyncClient(trust_env=False, follow_redirects=False)
-        sources: list[Source] = [NodeSource(node)] if node is not None else []
+        sources: list[Source] = [NodeSource(node, timeout_s=node_timeout_s)] if node is not None else []
         sources += [Gateway(url, self._http, timeout_s=timeout_s) for url in dict.fromkeys(gateways)]
         if not sources:
             raise unavailable(

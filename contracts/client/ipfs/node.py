@@ -15,7 +15,7 @@ import httpx
 
 from contracts.client.ipfs import cids
 from contracts.client.ipfs.building import CHUNK_BYTES, LINKS
-from contracts.client.ipfs.identifiers import BLOCK_BYTES, CODECS, Cid, parse
+from contracts.client.ipfs.identifiers import BLOCK_BYTES, CODECS, Cid, parse, same
 from contracts.client.ipfs.kubo import NOT_RUNNING, Kubo, NodeError, bounded
 from contracts.client.ipfs.refusals import Refused
 from contracts.client.ipfs.uploads import Source, Upload
@@ -34,10 +34,12 @@ PROFILE: Final[dict[str, str | int | bool]] = {
     "wrap-with-directory": False,
     "preserve-mode": False,
     "preserve-mtime": False,
+    "cid-base": "base32",
 }
 """``unixfs-v1-2025`` in full, sent with every add: the defaults of a node are its owner's."""
 ADD_S: Final = 3600.0
 PIN_S: Final = 600.0
+_JS: Final = "js-ipfs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,15 +149,20 @@ class Ipfs:
         Raises:
             NexusError: the node's identifier is not ours; ``unavailable``.
         """
-        upload = Upload(data)
-        params: dict[str, str | int | bool] = {
-            "cid-codec": CODECS[cid.codec],
-            "mhtype": "sha2-256",
-            "mhlen": -1,
-            "pin": is_pinned,
-        }
-        found = await self._kubo.call("block/put", params, content=upload.body(), kind=upload.kind)
+        codec = CODECS[cid.codec]
+        try:
+            found = await self._put({"cid-codec": codec, "mhlen": -1, "pin": is_pinned}, data)
+        except NodeError:
+            if not (await self.id()).agent.startswith(_JS):
+                raise
+            found = await self._put({"format": codec, "version": 1, "pin": is_pinned}, data)  # its older words
         self._compare(str(cid), str(found.get("Key", "")))
+
+    async def _put(self, params: dict[str, str | int | bool], data: bytes) -> dict[str, Any]:
+        upload = Upload(data)
+        return await self._kubo.call(
+            "block/put", {"mhtype": "sha2-256"} | params, content=upload.body(), kind=upload.kind
+        )
 
     async def block(self, cid: str | Cid, *, is_local: bool = False, timeout_s: float | None = None) -> bytes:
         """One block, its hash checked.
@@ -274,11 +281,11 @@ class Ipfs:
         await self._kubo.call("swarm/connect", {"arg": address})
 
     def _compare(self, ours: str, theirs: str) -> None:
-        if ours != theirs:
+        if not same(ours, theirs):
             raise NexusError(
                 "the node calls this content otherwise than we do, so it is not trusted",
                 category=Category.INTERNAL,
                 field="cid",
                 value=json.dumps({"ours": ours, "the node's": theirs}),
-                remedy="use a Kubo node of version 0.40 or newer (web3.ipfs_url)",
+                remedy="use Kubo 0.40 or newer (web3.ipfs_url); js-ipfs builds files over 174 MiB otherwise",
             )

@@ -8,6 +8,7 @@ It blocks: call it from a thread.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -109,7 +110,9 @@ class SimpleIpfs:
         from ipfshttpclient.exceptions import Error
 
         try:
-            yield
+            with warnings.catch_warnings():  # the library passes urllib3 a word that it no longer needs
+                warnings.filterwarnings("ignore", category=FutureWarning, module="urllib3")
+                yield
         except Error as error:
             raise self._away(error) from error
 

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import rlp
 from eth_utils.crypto import keccak
 
 from contracts.client.logs.values import Header, Inconsistent, as_bytes, quantity
@@ -78,7 +77,7 @@ def header_hash(said: Mapping[str, Any]) -> str:
         if said.get(field[0]) is None:
             break
         values.append(_field(said, *field))
-    return "0x" + keccak(rlp.encode(values)).hex()
+    return "0x" + keccak(encoded(values)).hex()
 
 
 def receipts_root(receipts: Sequence[Mapping[str, Any]]) -> str:
@@ -87,7 +86,7 @@ def receipts_root(receipts: Sequence[Mapping[str, Any]]) -> str:
     Raises:
         Inconsistent: One has another form.
     """
-    leaves = {_nibbles(rlp.encode(index)): _receipt(receipt) for index, receipt in enumerate(receipts)}
+    leaves = {_nibbles(encoded(_short(index))): _receipt(receipt) for index, receipt in enumerate(receipts)}
     return "0x" + _root(leaves).hex()
 
 
@@ -115,6 +114,20 @@ def is_telling(bloom: bytes) -> bool:
     return int.from_bytes(bloom, "big").bit_count() <= _BLOOM_BITS * _FULL
 
 
+def encoded(value: Any) -> bytes:
+    """Bytes, or lists of them, as Ethereum hashes them (RLP)."""
+    if isinstance(value, bytes):
+        return value if len(value) == 1 and value[0] < 0x80 else _sized(value, 0x80)
+    return _sized(b"".join(map(encoded, value)), 0xC0)
+
+
+def _sized(body: bytes, kind: int) -> bytes:
+    if len(body) < 56:
+        return bytes((kind + len(body),)) + body
+    size = _short(len(body))
+    return bytes((kind + 55 + len(size),)) + size + body
+
+
 def _field(said: Mapping[str, Any], name: str, size: int | None) -> bytes:
     if size is None:
         return _short(quantity(said.get(name)))
@@ -131,7 +144,7 @@ def _receipt(said: Mapping[str, Any]) -> bytes:
         [as_bytes(log["address"], 20), [as_bytes(topic, 32) for topic in log["topics"]], as_bytes(log["data"])]
         for log in said["logs"]
     ]
-    body = rlp.encode(
+    body = encoded(
         [
             _short(quantity(said.get("status"))),
             _short(quantity(said.get("cumulativeGasUsed"))),
@@ -140,7 +153,7 @@ def _receipt(said: Mapping[str, Any]) -> bytes:
         ]
     )
     kind = quantity(said.get("type", "0x0"))
-    return bytes(body) if kind == 0 else bytes([kind]) + body
+    return body if kind == 0 else bytes([kind]) + body
 
 
 def _nibbles(key: bytes) -> Nibbles:
@@ -149,7 +162,7 @@ def _nibbles(key: bytes) -> Nibbles:
 
 def _root(leaves: Mapping[Nibbles, bytes]) -> bytes:
     """The root of a Merkle Patricia tree."""
-    return bytes(keccak(rlp.encode(_node(sorted(leaves.items())))))
+    return bytes(keccak(encoded(_node(sorted(leaves.items())))))
 
 
 def _node(leaves: Sequence[tuple[Nibbles, bytes]]) -> Any:
@@ -171,8 +184,8 @@ def _named(node: Any) -> Any:
     """A node as it stands in its parent: by hash, or itself when that is shorter."""
     if node == b"":
         return b""
-    encoded = rlp.encode(node)
-    return node if len(encoded) < 32 else bytes(keccak(encoded))
+    written = encoded(node)
+    return node if len(written) < 32 else bytes(keccak(written))
 
 
 def _packed(nibbles: Nibbles, *, is_leaf: bool) -> bytes:

@@ -12,8 +12,8 @@ from typing import Any, Protocol
 from contracts.client.chains import Chain
 from contracts.client.logs import proofs
 from contracts.client.logs.values import Header, Inconsistent, Log, Point, TooMuch, header, logs
-from contracts.client.rpc.endpoint import Health
 from contracts.client.rpc.errors import Answered, Indeterminate
+from contracts.client.rpc.health import Health
 from nexus.errors import Category, NexusError
 
 MAX_SPAN = 1_000

@@ -1,16 +1,14 @@
 """One JSON-RPC endpoint: asking it, and knowing how well it is.
 
-Belongs here: HTTP, what counts as no answer, health and back-off. Does not belong here: choosing among endpoints (pool.py).
+Belongs here: HTTP, what counts as no answer. Does not belong here: back-off (health.py), choosing among endpoints (pool.py).
 A URL may hold an API key: outside of the request itself only scheme, host and port are ever told.
 """
 
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,27 +17,14 @@ import httpx
 
 from contracts.client.rpc import messages
 from contracts.client.rpc.errors import Answered, Indeterminate
+from contracts.client.rpc.health import Condition, Health
 from contracts.client.rpc.limits import TokenBucket
 from contracts.client.rpc.messages import Question
 
 MAX_ANSWER_BYTES = 64_000_000
-_FIRST_REST_S, _LONGEST_REST_S = 0.5, 30.0
+AT_ONCE = 16
 _WRONG_CHAIN_REST_S = 60.0
 _MOST_ASKED_PAUSE_S = 60.0
-_WEIGHT = 0.2
-
-
-@dataclass(frozen=True, slots=True)
-class Health:
-    """How an endpoint is. ``score`` is between 0 and 1, recent outcomes counting most."""
-
-    endpoint: str
-    state: str
-    score: float
-    latency_ms: float | None
-    failures: int
-    asked: int
-    note: str | None
 
 
 def shown(url: str) -> str:
@@ -79,38 +64,18 @@ class Endpoint:
         self._chain_id = chain_id
         self._http = http
         self._timeout_s = timeout_s
-        self._now = now
+        self.condition = Condition(now)
+        self._turns = asyncio.Semaphore(AT_ONCE)
         self._is_proven = False
-        self._score = 1.0
-        self._latency_s: float | None = None
-        self._failures = 0
-        self._asked = 0
-        self._resting_until = 0.0
-        self._note: str | None = None
-
-    @property
-    def is_resting(self) -> bool:
-        """Whether it failed lately, so that others are asked first."""
-        return self._now() < self._resting_until
 
     @property
     def is_out(self) -> bool:
         """Whether it is of another chain and not to be asked now."""
-        return self.wrong_chain is not None and self.is_resting
-
-    @property
-    def rank(self) -> tuple[bool, float, float]:
-        """Sorts endpoints: those at work, then those whose rest ends first; better ones first."""
-        wait_s = self._resting_until - self._now() if self.is_resting else 0.0
-        return (self.is_resting, wait_s, -round(self._score, 1))
+        return self.wrong_chain is not None and self.condition.is_resting
 
     def health(self) -> Health:
         """How it is."""
-        state = "unknown" if not self._asked else "resting" if self.is_resting else "well"
-        if self.wrong_chain is not None:
-            state = "wrong chain"
-        latency_ms = None if self._latency_s is None else round(self._latency_s * 1000, 1)
-        return Health(self.name, state, round(self._score, 2), latency_ms, self._failures, self._asked, self._note)
+        return self.condition.health(self.name, is_wrong_chain=self.wrong_chain is not None)
 
     async def ask(self, number: int, question: Question) -> Any:
         """The result of one question.
@@ -150,7 +115,7 @@ class Endpoint:
             return
         if self.is_out and not is_anew:
             raise self._of_another_chain()
-        found = await self._ask(0, ("eth_chainId", ()))
+        found = await self._ask(0, ("eth_chainId", ()), is_telling=False)
         try:
             chain_id = int(found, 16)
         except (TypeError, ValueError):
@@ -159,7 +124,7 @@ class Endpoint:
             self._is_proven = False
             self.wrong_chain = chain_id
             error = self._failed(self._of_another_chain())
-            self._resting_until = self._now() + _WRONG_CHAIN_REST_S
+            self.condition.rest_for(_WRONG_CHAIN_REST_S)
             raise error
         self.wrong_chain = None
         self._is_proven = True
@@ -169,18 +134,36 @@ class Endpoint:
             f"is of chain {self.wrong_chain}, not {self._chain_id}", kind="wrong chain", endpoint=self.name
         )
 
-    async def _ask(self, number: int, question: Question) -> Any:
+    async def _ask(self, number: int, question: Question, *, is_telling: bool = True) -> Any:
         body = messages.encoded({number: question}, is_batch=False)
-        return await self._carry(body, 1, lambda said: messages.read_one(said, number, self.name))
+        return await self._carry(
+            body, 1, lambda said: messages.read_one(said, number, self.name), is_telling=is_telling
+        )
 
-    async def _carry(self, body: bytes, count: int, read: Callable[[bytes], Any]) -> Any:
+    async def _carry(self, body: bytes, count: int, read: Callable[[bytes], Any], *, is_telling: bool = True) -> Any:
         """Send a body, wait for the whole answer, read it, and remember how that went."""
         pause = self.bucket.wait_s()
         if pause > self._timeout_s:
             raise Indeterminate(f"is not asked for {pause:.0f} s", kind="throttled", endpoint=self.name)
         await self.bucket.pass_through(count)
-        self._asked += 1
-        began = self._now()
+        await self._turn()
+        try:
+            return await self._carry_now(body, read, is_telling=is_telling)
+        finally:
+            self._turns.release()
+
+    async def _turn(self) -> None:
+        """So many questions at once; the client's own queue gets slow with the square of those who wait."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._turns.acquire()
+        except TimeoutError:
+            reason = f"no turn within {self._timeout_s:g} s"
+            raise Indeterminate(reason, kind="unreached", endpoint=self.name) from None
+
+    async def _carry_now(self, body: bytes, read: Callable[[bytes], Any], *, is_telling: bool) -> Any:
+        """An answer to the question for its chain tells nothing of how well it does its work."""
+        began = self.condition.began()
         try:
             async with asyncio.timeout(self._timeout_s):
                 status, headers, said = await self._post(body)
@@ -198,9 +181,10 @@ class Endpoint:
         except Indeterminate as error:
             raise self._failed(error) from None
         except Answered:
-            self._succeeded(self._now() - began)
+            self.condition.succeeded(began)
             raise
-        self._succeeded(self._now() - began)
+        if is_telling:
+            self.condition.succeeded(began)
         return found
 
     async def _post(self, body: bytes) -> tuple[int, httpx.Headers, bytes]:
@@ -228,21 +212,9 @@ class Endpoint:
         if not is_own_error:
             raise Indeterminate(f"answered {status}", kind="status", endpoint=self.name)
 
-    def _succeeded(self, seconds: float) -> None:
-        self._failures = 0
-        self._resting_until = 0.0
-        self._note = None
-        self._score += _WEIGHT * (1.0 - self._score)
-        before = seconds if self._latency_s is None else self._latency_s
-        self._latency_s = before + _WEIGHT * (seconds - before)
-
     def _failed(self, error: Indeterminate) -> Indeterminate:
-        """Remember a failure: a rest that doubles each time, and a proof that has to be given again."""
-        self._failures += 1
-        self._score *= 1.0 - _WEIGHT
-        self._note = error.reason
-        rest = min(_LONGEST_REST_S, _FIRST_REST_S * 2.0 ** min(self._failures - 1, 10))
-        self._resting_until = self._now() + rest * random.uniform(0.5, 1.0)  # noqa: S311 - spreads, protects nothing
+        """Remember a failure: a rest, a proof that has to be given again, a pause that was asked for."""
+        rest = self.condition.failed(error.reason)
         if error.kind in {"unreached", "lost"}:
             self._is_proven = False
         if error.kind == "throttled" or error.retry_after_s:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-import json
 import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, Self
@@ -17,9 +16,11 @@ from urllib.parse import urlsplit
 import httpx
 
 from contracts.client.chains import Chain, chain_of
-from contracts.client.rpc.endpoint import Endpoint, Health
+from contracts.client.rpc.endpoint import Endpoint
 from contracts.client.rpc.errors import Answered, Indeterminate
+from contracts.client.rpc.health import Health
 from contracts.client.rpc.messages import Question
+from contracts.client.rpc.votes import ballot, unwrapped
 from nexus.errors import Category, NexusError
 
 if TYPE_CHECKING:
@@ -31,13 +32,6 @@ _TOGETHER = 16
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 # Doing these twice does more than doing them once. Signed bytes are not among them: they count once, however often sent.
 _ONCE = ("eth_sendTransaction", "eth_newFilter", "evm_", "anvil_", "hardhat_", "miner_", "personal_")
-# What of an answer has to agree: nodes of different makers add fields of their own.
-_TELLING: dict[str, tuple[str, ...]] = {
-    "eth_getTransactionReceipt": ("transactionHash", "blockHash", "blockNumber", "status", "contractAddress"),
-    "eth_getTransactionByHash": ("hash", "blockHash", "from", "nonce"),
-    "eth_getBlockByNumber": ("hash", "number", "parentHash"),
-    "eth_getBlockByHash": ("hash", "number", "parentHash"),
-}
 
 
 class Rpc:
@@ -117,7 +111,7 @@ class Rpc:
 
     def _order(self, method: str) -> list[tuple[Endpoint, bool]]:
         """Whom to ask, in turn; a single one is asked once more, because a kept connection may have gone stale."""
-        order = sorted(self._endpoints, key=lambda endpoint: endpoint.rank)
+        order = sorted(self._endpoints, key=lambda endpoint: endpoint.condition.rank)
         order = [endpoint for endpoint in order if not endpoint.is_out] or order
         if method.startswith(_ONCE):
             order = order[:1]
@@ -155,10 +149,10 @@ class Rpc:
                 if isinstance(said, Indeterminate):
                     last = said
                     continue
-                same = votes.setdefault(_ballot(method, said, by), [])
+                same = votes.setdefault(ballot(method, said, by), [])
                 same.append(said)
                 if len(same) >= needed:
-                    return _unwrapped(same[0])
+                    return unwrapped(same[0])
         finally:
             for task in tasks:
                 task.cancel()
@@ -260,31 +254,13 @@ async def _proof(endpoint: Endpoint) -> Indeterminate | None:
     return None
 
 
-def _ballot(method: str, said: Any, by: Callable[[Any], Any] | None) -> str:
-    """What is compared, as text."""
-    if isinstance(said, Answered):
-        return f"error {said.code}"
-    telling = _TELLING.get(method)
-    if by is not None:
-        said = by(said)
-    elif telling is not None and isinstance(said, dict):
-        said = [said.get(name) for name in telling]
-    return json.dumps(said, sort_keys=True, default=str).lower()
-
-
-def _unwrapped(said: Any) -> Any:
-    if isinstance(said, Answered):
-        raise said
-    return said
-
-
 def _client(urls: Sequence[str], timeout_s: float) -> httpx.AsyncClient:
     """Connections are kept; a proxy of the environment is used unless every endpoint is on this machine."""
     is_local = all((urlsplit(url).hostname or "") in _LOOPBACK for url in urls)
     is_secured = any(urlsplit(url).scheme == "https" for url in urls)  # else no store of certificates is read: 30 ms
     return httpx.AsyncClient(
         timeout=httpx.Timeout(timeout_s, connect=min(5.0, timeout_s)),
-        limits=httpx.Limits(max_connections=64, max_keepalive_connections=32, keepalive_expiry=20.0),
+        limits=httpx.Limits(max_connections=None, max_keepalive_connections=64, keepalive_expiry=20.0),
         trust_env=not is_local,
         follow_redirects=False,
         verify=is_secured,

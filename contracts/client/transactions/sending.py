@@ -6,6 +6,7 @@ block or whose nonce is used (watching.py). No answer of a node ends anything he
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
@@ -23,6 +24,7 @@ from nexus.db.transactions import Move
 
 CEILING = "the chain asks for more than the ceiling of {limit} wei a unit of gas; it waits until that falls"
 _EVERYWHERE_UP_TO = 4
+log = logging.getLogger(__name__)
 _SOON = 5  # an offer that a node calls too low is raised after this part of the usual time
 
 
@@ -157,7 +159,8 @@ def _moved(desk: Desk, one: Held, answer: Answer, outcome: Any, *, is_capped: bo
     """What an answer changes about a row; None: nothing."""
     row = one.row
     if answer in {Answer.TAKEN, Answer.NONCE_USED, Answer.OUTBID}:
-        told = CEILING.format(limit=desk.chain.max_fee_wei) if is_capped else None
+        why = row.reason if row.is_cancelling else None
+        told = CEILING.format(limit=desk.chain.max_fee_wei) if is_capped else why
         return None if row.state == "sent" and row.reason == told else moved(row, "sent", told)
     if answer is Answer.UNKNOWN:
         return None
@@ -176,5 +179,8 @@ async def _give_up(desk: Desk, connection: Any, listed: Sequence[Held], said: Se
         if answer is not Answer.REFUSED or newest is None or newest.is_accepted or one.row.kind != "intent":
             continue
         if newest.age_s > desk.chain.bump_after_s and not one.row.is_cancelling:
+            log.warning(
+                "transaction.refused", extra={"key": one.row.key, "signer": one.row.signer, "nonce": one.row.nonce}
+            )
             fresh = (await rows_db.by_keys(connection, desk.chain.chain_id, [one.row.key]))[one.row.key]
             await rows_db.set_cancelling(connection, fresh)

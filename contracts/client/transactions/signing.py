@@ -116,4 +116,5 @@ def _attempt(order: Order, tx_hash: str, raw: bytes, head: int) -> Attempt:
 
 def _move(order: Order) -> Move:
     row = order.held.row
-    return moved(row, "signed" if row.state == "reserved" else row.state, order.reason)
+    reason = order.reason or (row.reason if row.is_cancelling else None)
+    return moved(row, "signed" if row.state == "reserved" else row.state, reason)

@@ -112,7 +112,8 @@ def _stands(receipt: Receipt, blocks: dict[int, Block]) -> bool:
 
 
 def _found(held: Held, receipt: Receipt, blocks: dict[int, Block]) -> Move | None:
-    return _in_block(held, receipt, "mined") if _stands(receipt, blocks) else None
+    reason = held.row.reason if held.row.is_cancelling else None
+    return _in_block(held, receipt, "mined", reason) if _stands(receipt, blocks) else None
 
 
 def _in_block(held: Held, receipt: Receipt, state: State, reason: str | None = None) -> Move:
@@ -143,11 +144,11 @@ async def _final(desk: Desk, ending: Sequence[tuple[Held, Receipt]]) -> list[Mov
     for held, receipt in ending:
         if not _stands(receipt, blocks):
             continue
+        outcome: Receipt | None = receipt
         if is_doubted or receipt.is_reverted:
-            agreed = await desk.view.agreed_receipt(receipt.tx_hash)
-            if agreed != receipt:
-                continue
-        moves.append(await _end(desk, held, receipt))
+            outcome = await desk.view.agreed_receipt(receipt.tx_hash)
+        if outcome is not None and outcome.tx_hash == receipt.tx_hash and _stands(outcome, blocks):
+            moves.append(await _end(desk, held, outcome))
     return moves
 
 

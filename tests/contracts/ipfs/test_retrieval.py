@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
+import tracemalloc
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
+from contracts.client.ipfs.cids import cid_of_file
 from contracts.client.ipfs.dagpb import decode
 from contracts.client.ipfs.gateways import Retrieval
 from contracts.client.ipfs.identifiers import Cid
 from contracts.client.ipfs.node import Ipfs
 from contracts.client.ipfs.refusals import Figures
 from nexus.errors import Category, NexusError
+from tests.contracts.ipfs import vectors
 from tests.contracts.ipfs.hostile import Graph, Hostile, gateway, graph
 from tests.contracts.ipfs.nodes import Node
 
@@ -151,7 +154,7 @@ async def test_fetch__the_node_first__gateways_only_for_what_it_lacks(
     node = await run.enter_async_context(Ipfs(kubo.url))
     other = graph(2)
     good = await run.enter_async_context(gateway(other.blocks))
-    retrieval = await run.enter_async_context(Retrieval(node, [good.url]))
+    retrieval = await run.enter_async_context(Retrieval(node, [good.url], node_timeout_s=1))
     added = await node.add(film.data)
     assert await retrieval.fetch(added.cid) == film.data
     assert good.asked == []
@@ -204,7 +207,27 @@ async def test_fetch__a_node_that_has_only_some_blocks__is_gone_on_from(kubo: No
     for cid in kept:
         await node.put_block(cid, film.blocks[str(cid)])
     good = await run.enter_async_context(gateway(film.blocks))
-    retrieval = await run.enter_async_context(Retrieval(node, [good.url]))
+    retrieval = await run.enter_async_context(Retrieval(node, [good.url], node_timeout_s=1))
     assert await retrieval.fetch(str(film.root)) == film.data
     assert [shown.state for shown in retrieval.standing()] == ["resting", "well"]
     assert good.asked
+
+
+async def test_file__of_many_chunks__is_added_and_got_in_little_memory(
+    kubo: Node, run: AsyncExitStack, tmp_path: Path
+) -> None:
+    path = tmp_path / "film"
+    with path.open("wb") as out:
+        for chunk in vectors.key_stream("memory", 48 * vectors.CHUNK):
+            out.write(chunk)
+    node = await run.enter_async_context(Ipfs(kubo.url))
+    retrieval = await run.enter_async_context(Retrieval(None, [kubo.gateway]))
+    tracemalloc.start()
+    try:
+        added = await node.add(path)
+        await retrieval.fetch_to(added.cid, tmp_path / "again")
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert cid_of_file(tmp_path / "again") == added.cid
+    assert peak < 16 * vectors.CHUNK

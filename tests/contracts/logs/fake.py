@@ -13,8 +13,8 @@ from contracts.client.chains import CHAINS, Chain
 from contracts.client.logs import proofs
 from contracts.client.logs.state import State
 from contracts.client.logs.values import Header, Key, Log, logs
-from contracts.client.rpc.endpoint import Health
 from contracts.client.rpc.errors import Answered, Indeterminate
+from contracts.client.rpc.health import Health
 from nexus.errors import Category, NexusError
 
 OURS, ALSO_OURS, OTHERS = "0x" + "aa" * 20, "0x" + "bb" * 20, "0x" + "cc" * 20

@@ -213,6 +213,15 @@ def test_follow__a_first_block_that_the_second_does_not_know__is_not_believed() 
     assert follow(FakeNode(chain, fault=shown), MemoryJournal()).rows == 1
 
 
+def test_follow__a_block_of_another_branch_in_between__keeps_nothing_of_it() -> None:
+    chain, journal, other = chain_with([[OURS]], [], [[OURS]]), MemoryJournal(), chain_with([], [], seed=9)
+    mixed = lambda _, params, answer: other.blocks[2]["head"] if params[:1] == ("0x2",) else answer  # noqa: E731
+    with pytest.raises(NexusError, match="no child") as caught:
+        follow(FakeNode(chain, fault=mixed), journal)
+    assert caught.value.category is Category.UNAVAILABLE
+    assert journal.states == []
+
+
 def test_follow__a_public_node_that_lags__retracts_nothing() -> None:
     chain, journal = chain_with(*[[[OURS]]] * 6), MemoryJournal()
     follow(FakeNode(chain, PUBLIC), journal)

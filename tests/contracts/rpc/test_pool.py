@@ -12,6 +12,7 @@ import pytest
 from contracts.client.rpc import endpoint as endpoints
 from contracts.client.rpc.endpoint import shown
 from contracts.client.rpc.errors import Answered, Indeterminate
+from contracts.client.rpc.health import FIRST_REST_S, LONGEST_REST_S
 from contracts.client.rpc.pool import Rpc
 from nexus.errors import Category, NexusError
 from nexus.settings import Settings, Web3Settings
@@ -90,13 +91,13 @@ async def test_call__endpoint_that_failed__rests_and_recovers() -> None:
     state: dict[str, Any] = {"says": httpx.ConnectError("down")}
     rpc = farm.rpc(farm.add("a", lambda _question: state["says"]), farm.add("b", "0xb"))
     for one in rpc._endpoints:
-        one._now = lambda: now[0]
+        one.condition.now = lambda: now[0]
     for _ in range(3):
         assert await rpc.call("eth_blockNumber") == "0xb"
     assert farm.methods("a") == ["eth_blockNumber"], "it rests"
     assert rpc.health()[0].state == "resting"
     state["says"] = "0xa"
-    now[0] += endpoints._LONGEST_REST_S
+    now[0] += LONGEST_REST_S
     found = {await rpc.call("eth_blockNumber") for _ in range(2)}
     assert found <= {"0xa", "0xb"}
     await rpc.everywhere("eth_blockNumber")
@@ -108,14 +109,14 @@ async def test_call__failures_in_a_row__rest_longer_each_time_up_to_a_limit() ->
     farm, now = Farm(), [1000.0]
     rpc = farm.rpc(farm.add("a", httpx.ReadError("cut")))
     (only,) = rpc._endpoints
-    only._now = lambda: now[0]
+    only.condition.now = lambda: now[0]
     rests = []
     for _ in range(12):
         await rpc.everywhere("eth_blockNumber")
-        rests.append(only.rank[1])
-    assert rests[0] <= endpoints._FIRST_REST_S
-    assert rests[4] > rests[0]
-    assert max(rests) <= endpoints._LONGEST_REST_S
+        rests.append(only.condition.rank[1])
+    assert rests[0] <= FIRST_REST_S
+    assert rests[5] > rests[2] > rests[0], "each is at least half of a length that doubles"
+    assert max(rests) <= LONGEST_REST_S
 
 
 async def test_call__wrong_chain__is_never_asked_and_is_named() -> None:

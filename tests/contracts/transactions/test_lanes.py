@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from benchmarks.owned_node import OWNER, minting, token_of
+from contracts.client.signers.model import Signers
 from contracts.client.transactions.model import Intent, Transaction
 from nexus.errors import Category, NexusError
 from tests.contracts.transactions.conftest import World
@@ -186,6 +187,43 @@ async def test_two_workers__one_mints_between_the_others_look_and_simulation__is
 
     found = await world.manager(rpc=Slow(world.rpc, elsewhere)).submit(world.mint("a"))
     assert found == await world.manager().look("mint-a")
+    assert world.is_once("a")
+
+
+class Slowly:
+    """Keys that sign only after something else has happened."""
+
+    def __init__(self, real: Any, first: Callable[[], Awaitable[None]]) -> None:
+        self._real, self._first = real, first
+
+    def signer(self, address: str) -> Any:
+        self._signer = self._real.signer(address)
+        return self
+
+    async def sign_many(self, txs: Any) -> list[Any]:
+        await self._first()
+        found: list[Any] = await self._signer.sign_many(txs)
+        return found
+
+
+async def test_two_workers__sign_for_one_nonce_at_once__only_what_is_stored_is_sent(world: World) -> None:
+    await world.lane()
+    world.node.ask("evm_setAutomine", False)
+    world.node.ask("anvil_setNextBlockBaseFeePerGas", hex(50 * 10**9))
+    world.node.mine()
+
+    async def elsewhere() -> None:
+        """The other one finds a cheaper chain, so its payload is another one, and the slow one's would replace it."""
+        world.node.ask("anvil_setNextBlockBaseFeePerGas", hex(10**9))
+        world.node.mine()
+        await world.manager().step("mint-a")
+
+    slow = world.manager(signers=cast("Signers", Slowly(world.keys, elsewhere)))
+    found = await slow.submit(world.mint("a"))
+    waiting = world.node.ask("txpool_content")["pending"]
+    sent = [tx["hash"] for lane in waiting.values() for tx in lane.values()]
+    assert sent == list(found.hashes)
+    assert (await slow.until_final("mint-a", lambda _: world.node.mine())).state == "final"
     assert world.is_once("a")
 
 
