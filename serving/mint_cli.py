@@ -182,7 +182,7 @@ def _refuse(ended: dict[str, Any]) -> None:
 
 
 def _show(token: dict[str, Any]) -> None:
-    from rich.table import Table
+    from rich.text import Text
 
     from nexus.cli.output import console
 
@@ -199,14 +199,10 @@ def _show(token: dict[str, Any]) -> None:
         holds = "holds" if proof["is_valid"] else "DOES NOT HOLD"
         lines += [("proof", f"{proof['algorithm']} signature {holds}, by {proof['public_key']}")]
     lines += [("gateway", url) for url in token["gateways"]]
-    table = Table(box=None, show_header=False, pad_edge=False)
-    table.add_column(style="dim")
-    table.add_column(overflow="fold")
-    for name, value in lines:
-        table.add_row(name, str(value))
     out = console()
     out.print()
-    out.print(table)
+    for name, value in lines:
+        out.print(Text(f"{name:<12} ", style="dim") + Text(str(value)))  # never broken: these are there to be copied
     out.print(f"  next:  open the title's page, or GET /v1/tokens/{token['token_id'][:8]}...", style="dim")
 
 

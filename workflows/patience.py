@@ -22,7 +22,9 @@ with workflow.unsafe.imports_passed_through():  # pure data, and slow to build o
     from workflows.policies import CHAIN, Policy
     from workflows.web3_messages import Call, CallTask, Situation, TransactionView
 
-PAUSE = timedelta(seconds=30)
+PAUSE = timedelta(seconds=2)
+FIRST_WORD = timedelta(seconds=15)
+"""Who waits for a step hears why after this time."""
 ENDS = frozenset({"final", "failed", "cancelled"})
 SIGNED = frozenset({"signed", "sent", "mined", "final"})
 
@@ -44,8 +46,12 @@ async def patiently(
         argument: Its one argument.
         result: What it answers.
         policy: How one hour of it is tried.
-        wait: Told why nothing has come of that hour.
+        wait: Told why nothing has come of it yet: soon at first, then more and more rarely.
     """
+    options = policy.options()
+    longest = options["schedule_to_close_timeout"]
+    if wait is not None:
+        options["schedule_to_close_timeout"] = FIRST_WORD
     while True:
         try:
             return await workflow.execute_activity(
@@ -53,7 +59,7 @@ async def patiently(
                 argument,
                 result_type=result,
                 task_queue=web3_queue(workflow.info().task_queue),
-                **policy.options(),
+                **options,
             )
         except ActivityError as error:
             if error.retry_state is RetryState.CANCEL_REQUESTED:  # it ended in its own way just before it heard of it
@@ -62,6 +68,7 @@ async def patiently(
                 raise
             if wait is not None:
                 wait(_why(error))
+            options["schedule_to_close_timeout"] = min(longest, 3 * options["schedule_to_close_timeout"])
             await workflow.sleep(PAUSE)
 
 

@@ -20,6 +20,8 @@ FORBIDDEN = {
         "update nexus_ai.user_interactions set interaction_value = 5",
         "update nexus_ai.recommendations set score = 1",
         "update nexus_web3.nft_content set token_id = 1",
+        "update nexus_web3.wallets set linked_at = now()",
+        "update nexus_core.users set wallet_address = null",
         "insert into nexus_analytics.title_popularity values (gen_random_uuid(), 1, 1, 1, 1)",
         "select nexus_ai.ensure_interaction_partitions(now(), now())",
         "select nexus_ai.drop_embedding_index()",
@@ -29,6 +31,8 @@ FORBIDDEN = {
     ],
     "worker": [
         "insert into nexus_core.users default values",
+        "select * from nexus_web3.wallet_sessions",
+        "insert into nexus_web3.wallets select * from nexus_web3.wallets",
         "select password_hash from nexus_core.users",
         "delete from nexus_core.content",
         "insert into nexus_ai.interaction_keys values (gen_random_uuid())",
@@ -44,6 +48,8 @@ FORBIDDEN = {
     ],
     "reader": [
         "select email from nexus_core.users",
+        "select * from nexus_web3.wallet_sessions",
+        "select * from nexus_web3.sign_in_nonces",
         "insert into nexus_core.users default values",
         "update nexus_core.content set title = 'x'",
         "delete from nexus_ai.embeddings",
