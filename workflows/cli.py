@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
     from nexus.settings import Settings
 
-SETTLE_S = 0.2
-"""A thread of the engine's client that still hands over its last answer while Python ends aborts the process
-(temporalio 1.35, "PyGILState_Release: thread state must be current"; 2 of 20 runs here that ended right after an answer)."""
 AsJson = Annotated[bool, typer.Option("--json", help="For programs.")]
 Follow = Annotated[bool, typer.Option("--follow/--no-follow", help="Wait for the end, or only start it.")]
 
@@ -168,14 +165,11 @@ async def _operated(
     client = await connect(settings)
     out = console(is_error=is_quiet)
     say: Callable[[str], None] = (lambda _line: None) if is_quiet else (lambda line: out.print(line, markup=False))
-    try:
-        operation_id = await start(client, settings)
-        if not is_followed:
-            say(f"started {operation_id}")
-            return {"operation_id": operation_id}
-        result = await followed(client, operation_id, say)
-    finally:
-        await asyncio.sleep(SETTLE_S)
+    operation_id = await start(client, settings)
+    if not is_followed:
+        say(f"started {operation_id}")
+        return {"operation_id": operation_id}
+    result = await followed(client, operation_id, say)
     for name, value in result.items():
         say(f"  {name:<14}{value}")
     return {"operation_id": operation_id, "result": result}

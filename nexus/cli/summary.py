@@ -33,6 +33,7 @@ def show(settings: Settings, out: Console) -> None:
     out.print(Text("next", style="bold"))
     for command, purpose in (
         (f"bin/nexus recommend {viewer}", "recommendations with reasons"),
+        *([("bin/nexus mint CONTENT", "a title becomes a token, exactly once")] if settings.web3.enabled else []),
         ("bin/nexus models list", "models, their figures, which one is champion"),
         ("bin/nexus status", "how every part is"),
         ("bin/nexus logs api -f", "what a part says"),
