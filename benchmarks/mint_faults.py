@@ -49,6 +49,15 @@ from nexus.settings import ROOT, Settings
 
 DEEPEST_REORG, BLOCK_S, WORKERS = 5, 0.1, 2
 STUCK_AFTER_S = 120.0
+DIAGNOSIS = {
+    "states": "select kind, state, count(*) from nexus_web3.transactions group by 1, 2",
+    "rows that are not final": "select key, state, signer, nonce, is_cancelling, is_reverted, block_number, reason"
+    " from nexus_web3.transactions where state <> 'final' order by signer, nonce limit 40",
+    "their payloads": "select a.signer, a.nonce, a.number, a.kind, a.max_fee_wei, a.head, a.accepted_at is not null, a.told_at, a.said"
+    " from nexus_web3.attempts a join nexus_web3.transactions t on t.id = a.transaction_id where t.state <> 'final'"
+    " order by 1, 2, 3 limit 60",
+    "lanes": "select address, state, first_nonce, next_nonce, needs_wei from nexus_web3.signers order by created_at desc limit 6",
+}
 
 
 @dataclass(slots=True)
@@ -139,8 +148,8 @@ class Rotation:
     async def add(self) -> None:
         """A new key that may mint, for good, before anybody uses it."""
         address = await self._signers.make("minter")
-        self._node.fund(address)
         await self._until(address, is_minter=True)
+        await self._funded(address)
         await self._manager.enrol(address)
         self.ever.append(address)
 
@@ -154,6 +163,16 @@ class Rotation:
             await asyncio.sleep(0.1)
         await self._until(oldest, is_minter=False)
         await self._manager.retire(oldest)
+
+    async def _funded(self, address: str) -> None:
+        """Give it coins, for good: a reorganisation takes ``anvil_setBalance`` back like any other change of a block."""
+        while True:
+            await asyncio.to_thread(self._node.fund, address)
+            since = self._node.head()
+            while self._node.head() < since + DEPTH + 1:  # noqa: ASYNC110
+                await asyncio.sleep(BLOCK_S)
+            if int(self._node.ask("eth_getBalance", address, hex(self._node.head() - DEPTH)), 16) > 0:
+                return
 
     async def _until(self, address: str, *, is_minter: bool) -> None:
         """Change the role and see that it is final; a reorganisation may take the change away."""
@@ -213,6 +232,16 @@ async def run(bench: Bench, folder: Path, given: argparse.Namespace) -> bool:
                     row = await (await connection.execute(query)).fetchone()
                     return int(row[0]) if row else 0
 
+            async def unfinished() -> str:
+                """What a stuck run needs to be understood: rows that are not final, lanes, the last payloads."""
+                told = [f"worker exit codes {workers.ended()}, chain head {node.head()}"]
+                async with pool.connection() as connection:
+                    for title, query in DIAGNOSIS.items():
+                        rows = await (await connection.execute(query)).fetchall()
+                        told += [f"{title} ({len(rows)})", *(f"  {row}" for row in rows)]
+                told += [f"  chain nonce {lane} {node.nonce(lane)}" for lane in rotation.ever]
+                return "\n".join(told)
+
             rotation = Rotation(node, contract, manager, bench.settings)
             chain = asyncio.create_task(blocks(node, tally, random.Random(given.seed), is_calm))  # noqa: S311
             for _ in range(2):
@@ -223,7 +252,7 @@ async def run(bench: Bench, folder: Path, given: argparse.Namespace) -> bool:
                     workers.start(place)
                 death = asyncio.create_task(killing(workers, tally, random.Random(given.seed + 1), is_calm))  # noqa: S311
                 turning = asyncio.create_task(rotating(rotation, ended, given.rotate_every, tally, is_calm))
-                await followed(ended, given.mints, workers, (chain, death, turning))
+                await followed(ended, unfinished, given.mints, workers, (chain, death, turning))
                 is_calm.set()
                 await asyncio.gather(death, turning)
                 seen = httpx.get(f"{url}/faults", trust_env=False).json()  # noqa: ASYNC210
@@ -253,7 +282,9 @@ def plan_of(bench: Bench, url: str, contract: str, mints: int) -> Plan:
     )
 
 
-async def followed(ended: Any, mints: int, workers: Workers, tasks: tuple[asyncio.Task[None], ...]) -> None:
+async def followed(
+    ended: Any, unfinished: Any, mints: int, workers: Workers, tasks: tuple[asyncio.Task[None], ...]
+) -> None:
     """Until all mints are final; a run in which nothing moves is stuck."""
     last, moved_at = -1, time.monotonic()
     while (done := await ended()) < mints:
@@ -263,7 +294,7 @@ async def followed(ended: Any, mints: int, workers: Workers, tasks: tuple[asynci
             if task.done():
                 task.result()
         if time.monotonic() - moved_at > STUCK_AFTER_S:
-            raise SystemExit(f"STUCK: {done} of {mints} are final\n{workers.logs()}")
+            raise SystemExit(f"STUCK: {done} of {mints} are final\n{await unfinished()}\n{workers.logs()}")
         if any(code not in {None, 0} for code in workers.ended()):
             raise SystemExit(f"a worker gave up\n{workers.logs()}")
         print(f"\r{done:,} of {mints:,} final", end="", flush=True)
