@@ -36,6 +36,8 @@ for _name in [
 ]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Two workers' platforms train side by side: threads that wait must not spin on cores that others need.
+os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # A loaded machine is slow; that is no failure of a property.
 hypothesis.settings.register_profile(
     "nexus", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow], derandomize="CI" in os.environ

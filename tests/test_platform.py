@@ -42,7 +42,7 @@ class Platform:
         return subprocess.run(
             ["sh", "bin/nexus", *words],
             cwd=ROOT,
-            env=os.environ | {"NEXUS_HOME": str(self.home)},
+            env=os.environ | {"NEXUS_HOME": str(self.home), "NEXUS_TRAINING__MAX_SECONDS": "10"},
             capture_output=True,
             text=True,
             check=False,

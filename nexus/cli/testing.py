@@ -23,8 +23,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("types", ("mypy",)),
     ("import rules", ("lint-imports",)),
 )
-# Much of a test of servers is waiting: three workers for two cores. The order is that of tests/conftest.py.
-DEFAULT_ARGUMENTS = ("-n", "3", "--dist", "loadfile", "--no-loadscope-reorder")
+# The order is that of tests/conftest.py. A third worker gains nothing on two cores: whole platforms crowd each other out.
+DEFAULT_ARGUMENTS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 
 
 def register(app: typer.Typer) -> None:
