@@ -131,7 +131,11 @@ def _holder_of(port: int) -> int:
 def web3_home(settings: Settings, anvil_node: Anvil, kubo: Node, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a home with a chain whose contracts are deployed, and with a database of its own."""
     postgres = settings.postgres.model_copy(
-        update={"url": type(settings.postgres.url)(settings.postgres.owner_url(driver="", database="nexus_web3"))}
+        update={
+            "url": type(settings.postgres.url)(
+                settings.postgres.owner_url(driver="", database=f"web3_{uuid.uuid4().hex[:8]}")
+            )
+        }
     )
     built = Settings(
         home=tmp_path_factory.mktemp("web3-home"),
