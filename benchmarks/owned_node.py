@@ -16,6 +16,7 @@ from contracts.client.artifacts import load
 # The first of the ten keys that everybody knows.
 OWNER = "0xf39fd6e51aad88f6f4ce6ab8827279cfffb92266"
 COINS = 10**22
+_LOOKS = 20
 
 
 class OwnedNode:
@@ -60,12 +61,18 @@ class OwnedNode:
         return int(self.ask("eth_getTransactionCount", address, block), 16)
 
     def send(self, **tx: Any) -> dict[str, Any]:
-        """Send as the owner, mine if nobody else does, and return the receipt."""
-        tx_hash = self.ask("eth_sendTransaction", {"from": OWNER, **tx})
-        while (found := self.ask("eth_getTransactionReceipt", tx_hash)) is None:
-            self.mine()
-        assert int(found["status"], 16) == 1, f"a transaction of the owner reverted: {tx}"
-        return dict(found)
+        """Send as the owner, mine if nobody else does, and return the receipt.
+
+        A reorganisation may take the transaction away, and the node does not put it back: then it is sent again.
+        """
+        while True:
+            tx_hash = self.ask("eth_sendTransaction", {"from": OWNER, **tx})
+            for _ in range(_LOOKS):
+                found = self.ask("eth_getTransactionReceipt", tx_hash)
+                if found is not None:
+                    assert int(found["status"], 16) == 1, f"a transaction of the owner reverted: {tx}"
+                    return dict(found)
+                self.mine()
 
     def deploy(self) -> str:
         """NexusMedia; its address."""
