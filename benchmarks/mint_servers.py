@@ -14,7 +14,7 @@ from benchmarks.features import running, wait_for_postgres
 from contracts.client.chains import CHAINS, Chain
 from nexus.db.migrate import upgrade
 from nexus.runtime import ports, postgres
-from nexus.runtime.anvil import anvil_binary
+from nexus.runtime.anvil import HISTORY, anvil_binary
 from nexus.runtime.command import Command
 from nexus.settings import Settings
 
@@ -53,7 +53,7 @@ def servers(folder: Path, *, depth: int, options: Sequence[str] = ()) -> Iterato
     node = Command(
         (
             anvil_binary(), "--port", str(chosen["anvil"]), "--silent", "--hardfork", "prague", "--gas-limit", "30000000",
-            *options,
+            *HISTORY, *options,
         )
     )  # fmt: skip
     with (

@@ -142,10 +142,11 @@ def running(port: int | None = None, words: Sequence[str] = ()) -> Iterator[DevN
         port: Where to listen; None: any free port.
         words: More of its options.
     """
-    from nexus.runtime.anvil import HARDFORK, anvil_binary
+    from nexus.runtime.anvil import HARDFORK, HISTORY, anvil_binary
 
     chosen = port or _free_port()
-    argv = [anvil_binary(), "--host", "127.0.0.1", "--port", str(chosen), "--hardfork", HARDFORK, *words, "--quiet"]
+    where = ("--host", "127.0.0.1", "--port", str(chosen))
+    argv = [anvil_binary(), *where, "--hardfork", HARDFORK, *HISTORY, *words, "--quiet"]
     quiet = subprocess.DEVNULL
     process = subprocess.Popen(argv, stdin=quiet, stdout=quiet, stderr=quiet, preexec_fn=_mortal())  # noqa: PLW1509
     node = DevNode(f"http://127.0.0.1:{chosen}")

@@ -20,6 +20,8 @@ from nexus.runtime.fetched import QUIET, TOOLS, Errand, fetched, npm_ci
 from nexus.settings import ROOT
 
 HARDFORK = "prague"
+# Else every block past some hundreds leaves a whole state in a folder of the account, gigabytes in an hour, for good.
+HISTORY = ("--prune-history", "300")
 STATE = "state.json"
 KEEPER = Path(__file__).with_name("anvil_keeper.py")
 LEAST_VERSION = (1, 0)
@@ -99,7 +101,7 @@ def command(program: str, data: Path, port: int, *, chain_id: int, depth: int) -
         # Mined by the keeper; the tags safe and finalized lie one and two blocks back.
         "--no-mining", "--slots-in-an-epoch", "1",
         # No keys that everybody knows, no pages of a browser, no files outside of the state folder.
-        "--accounts", "0", "--no-cors", "--prune-history", "300", "--quiet",
+        "--accounts", "0", "--no-cors", *HISTORY, "--quiet",
     )  # fmt: skip
     words = (sys.executable, "-I", "-S", str(KEEPER), str(data / STATE), str(port), str(depth), *node)
     return Command(words, env={"HOME": str(data)}, cwd=str(data))

@@ -28,7 +28,7 @@ from nexus.db import migrate
 from nexus.db.content import ContentRecord, upsert_content
 from nexus.db.pool import AsyncPool, async_pool
 from nexus.errors import NexusError
-from nexus.runtime.anvil import HARDFORK, anvil_binary
+from nexus.runtime.anvil import HARDFORK, HISTORY, anvil_binary
 from nexus.runtime.command import Command
 from nexus.runtime.fetched import Errand
 from nexus.runtime.home import write_json
@@ -107,7 +107,7 @@ def anvil_node(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Anvil]:
         pytest.skip(f"anvil cannot be had here: {error.message}")
     (port,) = _free_ports(1)
     url = f"http://127.0.0.1:{port}"
-    words = (program, "--port", str(port), "--block-time", str(BLOCK_S), "--hardfork", HARDFORK, "--silent")
+    words = (program, "--port", str(port), "--block-time", str(BLOCK_S), "--hardfork", HARDFORK, "--silent", *HISTORY)
     with _running(Command(words), tmp_path_factory.mktemp("anvil") / "log", lambda: _answers(url)):
         node = Anvil(url, lambda: _holder_of(port))
         yield node

@@ -23,7 +23,7 @@ from contracts.client.transactions.manager import Transactions
 from contracts.client.transactions.model import Intent
 from nexus.db.pool import AsyncPool, async_pool
 from nexus.keyring import Keyring
-from nexus.runtime.anvil import anvil_binary
+from nexus.runtime.anvil import HISTORY, anvil_binary
 from nexus.runtime.command import Command
 from nexus.settings import Settings
 from tests.conftest import _free_ports, _running
@@ -56,7 +56,7 @@ def chain() -> Chain:
 def node(chain: Chain, tmp_path: Path) -> Iterator[OwnedNode]:
     """A fresh anvil that mines each transaction at once."""
     (port,) = _free_ports(1)
-    options = ("--chain-id", str(chain.chain_id), "--silent", "--hardfork", "prague")
+    options = ("--chain-id", str(chain.chain_id), "--silent", "--hardfork", "prague", *HISTORY)
     url = f"http://127.0.0.1:{port}"
     command = Command((anvil_binary(), "--port", str(port), *options))
     with _running(command, tmp_path / "anvil.log", lambda: answers(url)):
