@@ -36,6 +36,9 @@ for _name in [
 ]:
     del os.environ[_name]
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+# Where pytest is a script's background job SIGINT is ignored; Dagster copies that to SIGTERM, and children would inherit both.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 # Two workers' platforms train side by side: threads that wait must not spin on cores that others need.
 os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
 # A loaded machine is slow; that is no failure of a property.

@@ -2,10 +2,15 @@
 
 import atexit
 import os
+import signal
 import sys
 
 from nexus.cli.main import main
 
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # A script's background job is started deaf to Ctrl-C; its children would be too, and Dagster then copies that to
+    # SIGTERM, so that nothing of it ends when it is asked to.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 code = main()
 if "temporalio" in sys.modules:
     # A thread of its client that still hands over an answer while Python ends aborts the process, with everything said

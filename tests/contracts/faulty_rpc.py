@@ -24,7 +24,8 @@ import httpx
 REQUEST_FAULTS = ("drop_request", "drop_reply", "delay", "hang", "twice", "429", "503", "html", "half", "wrong_id")
 SEND_FAULTS = ("known", "nonce_low", "underpriced", "forgotten")
 READ_FAULTS = ("no_receipt", "other_receipt", "stale")
-FORGERIES = ("forged",)  # a receipt with the right block and the wrong outcome: only a second endpoint tells
+# A receipt with the right block and the wrong outcome, sound bytes called unsound: only a second endpoint tells.
+FORGERIES = ("forged", "refused")
 FAULTS = REQUEST_FAULTS + SEND_FAULTS + READ_FAULTS
 MIX: dict[str, float] = {
     **dict.fromkeys(REQUEST_FAULTS, 0.02),
@@ -128,9 +129,10 @@ class FaultyRpc:
             ("known", "already known"),
             ("nonce_low", "nonce too low"),
             ("underpriced", "replacement transaction underpriced"),
+            ("refused", "exceeds block gas limit"),
         ):
             if self._happens(fault):
-                if fault != "underpriced" and self._random.random() < 0.5:
+                if fault not in {"underpriced", "refused"} and self._random.random() < 0.5:
                     await self._ask([question])
                 return _error(question, words)
         if self._happens("forgotten"):

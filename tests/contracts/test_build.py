@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from contracts import compiler
 from contracts.devnode import DevNode, running
 from contracts.gas import BASELINE, LIMITS, Bench, compared
 from nexus.errors import Category, NexusError
+from tests.marks import exhaustive
 
 # Compiling everything takes 20 s of one core; that unchanged sources were compiled is checked in test_artifacts.py.
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="Node.js compiles contracts and is not here")
@@ -46,7 +46,7 @@ def test_gas__that_changed__is_told_row_by_row() -> None:
 
 @pytest.mark.slow
 @needs_node
-@pytest.mark.skipif(os.environ.get("NEXUS_TEST_EXHAUSTIVE") != "1", reason="takes a minute: NEXUS_TEST_EXHAUSTIVE=1")
+@exhaustive
 def test_artifacts__compiled_again__are_the_same_byte_for_byte() -> None:
     assert [line for unit in compiler.units() for line in compiler.differences(unit)] == []
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 
 import pytest
 from hypothesis import settings
@@ -22,11 +21,13 @@ from contracts.client.contract import role_of
 from contracts.client.splitter import due
 from contracts.devnode import DevNode, Refused
 from tests.contracts.house import At, House, created, for_tests, token
+from tests.marks import IS_EXHAUSTIVE
 
 pytestmark = pytest.mark.integration
 
-IS_LONG = os.environ.get("NEXUS_TEST_EXHAUSTIVE") == "1"
-RUNS = settings(max_examples=60 if IS_LONG else 12, stateful_step_count=40 if IS_LONG else 25, print_blob=True)
+RUNS = settings(
+    max_examples=60 if IS_EXHAUSTIVE else 12, stateful_step_count=40 if IS_EXHAUSTIVE else 25, print_blob=True
+)
 MINTER = role_of("MINTER_ROLE")
 NUMBERS, WHO = st.integers(0, 7), st.integers(0, 3)
 

@@ -23,8 +23,7 @@ from typer.main import get_command
 from nexus.cli.main import build_app
 from nexus.settings import ROOT
 from tests.faults.data import write_movielens
-
-pytestmark = pytest.mark.slow
+from tests.marks import exhaustive
 
 ELSEWHERE = {"up", "down", "reset", "test"}
 ENDLESS = re.compile(r"\blogs\b.*\s(-f|--follow)\b|--attach\b")
@@ -73,6 +72,20 @@ def shell(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shell]:
         made.run("bin/nexus down")
 
 
+@pytest.mark.unit
+def test_every_page__its_commands__are_known(pages: Mapping[Path, Any], shell_blocks: Callable[[Any], Any]) -> None:
+    unknown = [
+        f"{path.relative_to(ROOT)}: {line}: {problem}"
+        for path, page in pages.items()
+        for _, lines in shell_blocks(page)
+        for line in lines
+        if "bin/nexus" in shlex.split(line) and (problem := _unknown(_arguments(line)))
+    ]
+    assert not unknown, "\n".join(unknown)
+
+
+@pytest.mark.slow
+@exhaustive
 def test_every_page__its_commands__run(
     shell: Shell, pages: Mapping[Path, Any], shell_blocks: Callable[[Any], Any]
 ) -> None:
@@ -89,18 +102,17 @@ def test_every_page__its_commands__run(
 
 
 def _problem(shell: Shell, line: str, *, is_run: bool) -> str | None:
-    words = shlex.split(line)
-    if "bin/nexus" in words:
-        unknown = _unknown(words[words.index("bin/nexus") + 1 :])
-        if unknown:
-            return unknown
-        if words[words.index("bin/nexus") + 1] in ELSEWHERE or ENDLESS.search(line):
-            return None
-    if not is_run:
+    is_ours = "bin/nexus" in shlex.split(line)
+    if not is_run or (is_ours and (_arguments(line)[0] in ELSEWHERE or ENDLESS.search(line))):
         return None
     done = shell.run(_filled(shell, line))
     said = done.stdout + done.stderr
     return said[-1500:] if done.returncode != 0 or "Traceback" in said else None
+
+
+def _arguments(line: str) -> list[str]:
+    words = shlex.split(line)
+    return words[words.index("bin/nexus") + 1 :]
 
 
 def _unknown(words: list[str]) -> str | None:

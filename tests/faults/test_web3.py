@@ -5,20 +5,13 @@ NEXUS_TEST_EXHAUSTIVE=1 bin/nexus test tests/faults/test_web3.py -v -s
 
 from __future__ import annotations
 
-import os
-
 import pytest
 
 from tests.faults import minting
 from tests.faults.platform import SUPERVISOR, Platform, until
+from tests.marks import exhaustive
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(
-        not os.environ.get("NEXUS_TEST_EXHAUSTIVE"),
-        reason="takes minutes: NEXUS_TEST_EXHAUSTIVE=1 runs it, as .ci/run does",
-    ),
-]
+pytestmark = [pytest.mark.slow, exhaustive]
 TOGETHER = 3
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from nexus.settings import TrainingSettings
+from tests.marks import exhaustive
 from training import recommender
 from training.config import CPU, Compute, debug
 from training.dataset import Dataset
@@ -19,6 +20,7 @@ def test_compute__of_settings__tells_the_trainer_what_was_chosen() -> None:
 
 
 @pytest.mark.slow
+@exhaustive
 def test_train__two_processes__learn_what_one_learns(world: Dataset) -> None:
     prepared = recommender.prepare(world, debug())
     alone = recommender.train(prepared, seed=1, max_seconds=60)

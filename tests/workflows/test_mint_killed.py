@@ -14,13 +14,13 @@ from pathlib import Path
 import pytest
 
 from nexus.settings import ROOT
+from tests.marks import IS_EXHAUSTIVE
 from tests.workflows.web3 import Mints
 from workflows.activities import names
 from workflows.client import start_mint
 
 pytestmark = pytest.mark.integration
 
-IS_EXHAUSTIVE = os.environ.get("NEXUS_TEST_EXHAUSTIVE") == "1"
 EVERY = [
     (names.VALIDATE_MINT, 1),
     (names.MAKE_METADATA, 1),

@@ -5,13 +5,13 @@ Belongs here: requests, streams and what their failures mean. Does not belong he
 
 from __future__ import annotations
 
-import json
 from collections.abc import AsyncIterable, AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 import httpx
+import orjson
 
 from nexus.errors import Category, NexusError, invalid, unavailable
 
@@ -158,7 +158,7 @@ def _written(value: str | int | bool) -> str:
 
 def _object(body: bytes, url: str) -> dict[str, Any]:
     try:
-        found = json.loads(body or b"{}")
+        found = orjson.loads(body or b"{}")
     except ValueError:
         found = None
     if not isinstance(found, dict):
@@ -170,7 +170,7 @@ def _object(body: bytes, url: str) -> dict[str, Any]:
 
 def _message(body: bytes) -> str:
     try:
-        return str(json.loads(body)["Message"])
+        return str(orjson.loads(body)["Message"])
     except (ValueError, KeyError, TypeError):
         return body[:200].decode(errors="replace").strip()
 

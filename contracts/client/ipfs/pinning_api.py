@@ -6,13 +6,13 @@ Belongs here: requests to one service and what its answers mean. Does not belong
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Literal, get_args
 
 import httpx
+import orjson
 
 from contracts.client.ipfs.identifiers import same
 from contracts.client.ipfs.kubo import bounded
@@ -233,7 +233,7 @@ class PinningService:
 
 def _object(raw: bytes) -> dict[str, Any] | None:
     try:
-        found = json.loads(raw)
+        found = orjson.loads(raw)
     except ValueError:
         return None
     return found if isinstance(found, dict) else None

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
+
 from contracts.client.rpc.errors import Answered, Indeterminate
 
 Question = tuple[str, Sequence[Any]]
@@ -30,8 +32,9 @@ def encoded(questions: Mapping[int, Question], *, is_batch: bool) -> bytes:
 
 def _parsed(body: bytes, endpoint: str) -> Any:
     try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
+        # Not json: that counts depth by Python's recursion limit, which py_ecc sets to 100,000, far past the stack's end.
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
         start = body[:200].lstrip().lower()
         what = "a page of HTML" if start.startswith((b"<!doctype", b"<html")) else "no whole JSON"
         raise Indeterminate(f"answered with {what}", kind="malformed", endpoint=endpoint) from None

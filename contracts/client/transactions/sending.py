@@ -124,6 +124,7 @@ async def send(desk: Desk, held: Sequence[Held], head: Head, *, capped: Collecti
         return
     outcomes = await _tell_nodes(desk, listed)
     said = [answers.read(outcome) for outcome in outcomes]
+    hopeless = await _hopeless(desk, listed, said)
     notes: list[tuple[str, bool, str | None]] = []
     moves: list[Move] = []
     for one, outcome, answer in zip(listed, outcomes, said, strict=True):
@@ -137,7 +138,7 @@ async def send(desk: Desk, held: Sequence[Held], head: Head, *, capped: Collecti
     async with acquire(desk.pool) as connection, connection.transaction():
         await attempts_db.note_answers(connection, desk.chain.chain_id, notes)
         await rows_db.move(connection, moves)
-        await _give_up(desk, connection, listed, said)
+        await _give_up(desk, connection, hopeless)
 
 
 async def _tell_nodes(desk: Desk, listed: Sequence[Held]) -> list[Any]:
@@ -172,15 +173,30 @@ def _moved(desk: Desk, one: Held, answer: Answer, outcome: Any, *, is_capped: bo
     return None if row.reason == reason else moved(row, row.state, reason)
 
 
-async def _give_up(desk: Desk, connection: Any, listed: Sequence[Held], said: Sequence[Answer]) -> None:
+async def _hopeless(desk: Desk, listed: Sequence[Held], said: Sequence[Answer]) -> list[Held]:
+    """What every endpoint refuses for good, asked one by one: the word of a single node ends nothing."""
+    refused = [
+        one
+        for one, answer in zip(listed, said, strict=True)
+        if answer is Answer.REFUSED and one.newest is not None and _is_past_hope(desk, one, one.newest)
+    ]
+    agreed: list[Held] = []
+    for one in refused[:_EVERYWHERE_UP_TO]:
+        assert one.newest is not None and one.newest.raw is not None  # noqa: S101, PT018 - it was sent
+        heard = await desk.rpc.everywhere("eth_sendRawTransaction", ["0x" + one.newest.raw.hex()])
+        if heard and all(answers.read(outcome) is Answer.REFUSED for outcome in heard):
+            agreed.append(one)
+    return agreed
+
+
+def _is_past_hope(desk: Desk, one: Held, newest: Attempt) -> bool:
+    is_plain = one.row.kind == "intent" and not one.row.is_cancelling
+    return is_plain and not newest.is_accepted and newest.age_s > desk.chain.bump_after_s
+
+
+async def _give_up(desk: Desk, connection: Any, hopeless: Sequence[Held]) -> None:
     """What nodes refuse for good would block its lane for ever: its nonce is used up by a self-send instead."""
-    for one, answer in zip(listed, said, strict=True):
-        newest = one.newest
-        if answer is not Answer.REFUSED or newest is None or newest.is_accepted or one.row.kind != "intent":
-            continue
-        if newest.age_s > desk.chain.bump_after_s and not one.row.is_cancelling:
-            log.warning(
-                "transaction.refused", extra={"key": one.row.key, "signer": one.row.signer, "nonce": one.row.nonce}
-            )
-            fresh = (await rows_db.by_keys(connection, desk.chain.chain_id, [one.row.key]))[one.row.key]
-            await rows_db.set_cancelling(connection, fresh)
+    for one in hopeless:
+        log.warning("transaction.refused", extra={"key": one.row.key, "signer": one.row.signer, "nonce": one.row.nonce})
+        fresh = (await rows_db.by_keys(connection, desk.chain.chain_id, [one.row.key]))[one.row.key]
+        await rows_db.set_cancelling(connection, fresh)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import pytest
@@ -14,9 +13,9 @@ from contracts.client.ipfs.building import Rechunker, Tree
 from contracts.client.ipfs.folders import cid_of_folder
 from nexus.errors import Category, NexusError
 from tests.contracts.ipfs import vectors
+from tests.marks import exhaustive
 
 pytestmark = pytest.mark.unit
-_IS_EXHAUSTIVE = os.environ.get("NEXUS_TEST_EXHAUSTIVE") == "1"
 
 
 def test_cid_of_bytes__small_file__is_the_golden_one() -> None:
@@ -32,7 +31,7 @@ def test_cid_of_file__around_one_chunk__is_the_golden_one(seed: str, size: int, 
     assert told[-1] == size
 
 
-@pytest.mark.skipif(not _IS_EXHAUSTIVE, reason="hashes a gigabyte: NEXUS_TEST_EXHAUSTIVE=1")
+@exhaustive
 @pytest.mark.parametrize(("seed", "size", "expected"), vectors.GIGABYTE_FILES)
 def test_cid__around_a_gigabyte__is_the_golden_one(seed: str, size: int, expected: str) -> None:
     tree = Tree()

@@ -44,7 +44,7 @@ def process(second_kubo: Node) -> Iterator[Adapter]:
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True) as running:
         assert running.stdout is not None
         yield Adapter(f"http://127.0.0.1:{running.stdout.readline().strip()}")
-        running.terminate()
+        running.kill()
 
 
 @pytest.fixture

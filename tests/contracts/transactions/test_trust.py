@@ -53,6 +53,16 @@ async def test_endpoints__the_first_of_two_forges_a_failure__it_is_not_believed(
     assert world.is_once("a")
 
 
+async def test_endpoints__one_of_two_refuses_sound_bytes__nothing_is_given_up(world: World, tmp_path: Path) -> None:
+    await world.lane()
+    with faulty(world.node.url, tmp_path, {"refused": 1.0}) as liar:
+        async with Rpc([liar, world.node.url], world.chain, timeout_s=2) as rpc:
+            manager = world.manager(rpc=rpc)
+            await manager.submit(world.mint("a"))
+            assert (await follow(world, manager, "mint-a")).state == "final"
+    assert world.is_once("a")
+
+
 class Silent:
     """A signing service of which one key does not answer."""
 
