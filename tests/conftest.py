@@ -28,6 +28,7 @@ from nexus.settings import Settings
 
 MARKERS = {"unit", "integration", "slow"}
 LONG = {"slow", "jvm"}
+_DIED = pytest.StashKey[bool]()
 READY_S = 60.0
 POLL_S = 0.02
 # Tests must not depend on the settings of the person who runs them.
@@ -55,6 +56,19 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         raise pytest.UsageError(f"exactly one marker of unit, integration, slow is needed on: {', '.join(wrong)}")
     long = {item.path for item in items if LONG & {mark.name for mark in item.iter_markers()}}
     items.sort(key=lambda item: item.path not in long)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """A worker that died took tests with it that nobody ran."""
+    if error:
+        node.config.stash[_DIED] = True
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Then the run says nothing of those tests: its code is another than that of failed tests."""
+    if session.config.stash.get(_DIED, False):
+        session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
 
 
 @pytest.hookimpl(wrapper=True)

@@ -24,7 +24,8 @@ CHECKS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("import rules", ("lint-imports",)),
 )
 # The order is that of tests/conftest.py. A third worker gains nothing on two cores: whole platforms crowd each other out.
-DEFAULT_ARGUMENTS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# A worker that dies ends the run: with one put in its place xdist 3.8 waits for ever, each side for the other.
+DEFAULT_ARGUMENTS = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder", "--max-worker-restart", "0")
 
 
 def register(app: typer.Typer) -> None:
