@@ -200,11 +200,11 @@ def temporal_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture(autouse=True)
 def _untraced() -> Iterator[None]:
-    """A test that traced this process leaves it as it was, for the next one that configures tracing."""
-    before = telemetry._process.active
+    """A test that configures tracing gets its own, whatever a wider fixture left behind, and leaves none."""
+    before, telemetry._process.active = telemetry._process.active, None
     yield
-    made = telemetry._process.active
-    if made is not None and made is not before:
+    made, telemetry._process.active = telemetry._process.active, before
+    if made is not None:
         made.close()
 
 

@@ -11,7 +11,7 @@ import secrets
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,11 +19,13 @@ import httpx
 import pytest
 import redis.asyncio
 from temporalio.client import Client
+from temporalio.service import RPCError
 from temporalio.worker import Interceptor
 
 from contracts.client import setup
 from contracts.client.artifacts import load
 from contracts.client.rpc.pool import Rpc
+from nexus import temporal_names as names
 from nexus.db import migrate
 from nexus.db.content import ContentRecord, upsert_content
 from nexus.db.pool import AsyncPool, async_pool
@@ -261,3 +263,7 @@ async def mints(web3_home: Settings, anvil_node: Anvil) -> AsyncIterator[Mints]:
         stack.push_async_callback(events.aclose)
         client = await operations.connect(settings)
         yield Mints(settings, client, pool, events, anvil_node)
+        # There is one rotation at a time on a platform, and tests share the server: what waits for this test's queue is ended.
+        for singleton in (names.rotate_signer_id(), names.rotate_keys_id()):
+            with suppress(RPCError):
+                await client.get_workflow_handle(singleton).terminate("the test is over")

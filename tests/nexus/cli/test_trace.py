@@ -21,7 +21,6 @@ PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setenv("NEXUS_HOME", str(tmp_path))
-    monkeypatch.setattr(telemetry._process, "active", None)  # that of a fixture that outlives a test
     traced = telemetry.configure(Settings(home=tmp_path), "api")
     yield tmp_path
     traced.close()

@@ -2,14 +2,17 @@
 
 import gzip
 import zipfile
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
 
 from features.schema import CONTEXT_FEATURES, VIEWER_FEATURES
 from nexus.errors import Category, NexusError
 from nexus.lake.catalogue import TABLES
+from nexus.lake.lake import Lake
 from nexus.settings import ROOT
 from training import snapshot
 from training.files import layouts, reading, titles
@@ -168,3 +171,43 @@ def test_titles__of_any_layout__know_year_and_genres() -> None:
 def test_load_path__the_sasrec_file__is_whole() -> None:
     data = reading.load_path(SHARED / "ml-1m" / "ml-1m.sasrec.txt.gz").dataset
     assert (len(data.viewers), data.size - 1, sum(map(len, data.histories))) == (6040, 3416, 999_611)
+
+
+def _written(folder: Path, rows: list[tuple[str, str, str, float | None, int]]) -> Lake:
+    lake = Lake(str(folder))
+    frame = pl.DataFrame(
+        {
+            "user_id": [row[0] for row in rows],
+            "content_id": [row[1] for row in rows],
+            "event_id": [f"{row[4]}-{number}" for number, row in enumerate(rows)],
+            "interaction_type": [row[2] for row in rows],
+            "value": [row[3] for row in rows],
+            "occurred_at": [datetime(2020, 1, 1, tzinfo=UTC) + timedelta(seconds=row[4]) for row in rows],
+            "source": ["nexus"] * len(rows),
+        },
+        schema_overrides={"occurred_at": pl.Datetime("us", "UTC"), "value": pl.Float64},
+    )
+    lake.write("marts_nexus__interactions", frame.to_arrow(), mode="overwrite")
+    return lake
+
+
+def test_load__a_table_of_the_lake__is_read_in_its_order(tmp_path: Path) -> None:
+    rows = [("v", "b", "rate", 4.0, 9), ("u", "a", "view", 0.5, 5), ("v", "a", "like", None, 3)]
+    found = reading.load("marts_nexus__interactions", lambda: _written(tmp_path, rows))
+    data = found.dataset
+    assert found.origin.startswith("marts_nexus__interactions@")
+    assert data.viewers == ("u", "v")
+    assert [data.vocabulary[item] for item in data.histories[1].items] == ["a", "b"]
+    assert data.histories[1].values.tolist() == pytest.approx([1.0, 0.8])
+    assert data.has_times
+    assert data.tie_rule == "time, then event id"
+
+
+def test_load__a_table_that_holds_no_interactions__is_one_error(tmp_path: Path) -> None:
+    lake = Lake(str(tmp_path))
+    with pytest.raises(NexusError):
+        reading.load("marts_nexus__interactions", lambda: lake)
+    frame = pl.DataFrame({"user_id": ["u"], "first_at": [datetime(2020, 1, 1, tzinfo=UTC)]})
+    frame.write_delta(str(tmp_path / "core_nexus__titles"))
+    with pytest.raises(NexusError, match="no column content_id, occurred_at"):
+        reading.load("core_nexus__titles", lambda: lake)

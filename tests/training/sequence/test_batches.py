@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.training.sequence.worlds import history
-from training.sequence.batches import Feeder, pack, plan, windows
+from training.sequence.batches import Feeder, pack, padded_length, plan, windows
 
 pytestmark = pytest.mark.unit
 
@@ -36,7 +36,7 @@ def test_plan__any_histories__keeps_every_window_within_the_limit(
     steps = plan(packed, length=length, batch_tokens=tokens, seed=1, epoch=epoch)
     assert sum(int(counts.sum()) for _, counts in steps) == packed.events
     for _, counts in steps:
-        assert len(counts) == 1 or len(counts) * counts.max() <= tokens
+        assert len(counts) == 1 or len(counts) * padded_length(counts.max()) <= tokens
     again = plan(packed, length=length, batch_tokens=tokens, seed=1, epoch=epoch)
     assert all((a == b).all() for one, other in zip(steps, again, strict=True) for a, b in zip(one, other, strict=True))
 
@@ -44,7 +44,7 @@ def test_plan__any_histories__keeps_every_window_within_the_limit(
 @given(SIZES.filter(any), st.integers(2, 20), st.integers(1, 3))
 def test_batch__any_windows__pair_each_title_with_the_next(sizes: list[int], length: int, processes: int) -> None:
     packed = packed_of(sizes)
-    feeder = Feeder(packed, "cpu", has_time=True)
+    feeder = Feeder(packed, "cpu", length=length, has_time=True)
     found = []
     for step in plan(packed, length=length, batch_tokens=64, seed=1, epoch=0):
         for share in range(processes):
@@ -62,5 +62,5 @@ def test_plan__long_histories__computes_little_on_padding() -> None:
     random = np.random.default_rng(0)
     packed = pack([history(*range(1, int(size) + 1)) for size in random.lognormal(4.5, 1.0, 400).clip(5, 2000)])
     steps = plan(packed, length=200, batch_tokens=4096, seed=1, epoch=0)
-    computed = sum(len(counts) * int(counts.max()) for _, counts in steps)
-    assert packed.events / computed > 0.9
+    computed = sum(len(counts) * padded_length(counts.max()) for _, counts in steps)
+    assert packed.events / computed > 0.88
