@@ -46,6 +46,19 @@ def ours(home: Path) -> dict[str, list[psutil.Process]]:
     return dict(found)
 
 
+def other_homes(home: Path) -> set[Path]:
+    """Homes of this machine, but for ours, of which something runs now."""
+    found: set[Path] = set()
+    for process in psutil.process_iter():
+        try:
+            marks = process.environ()
+        except (psutil.Error, OSError):
+            continue
+        if PART_MARK in marks and marks.get(HOME_MARK):
+            found.add(Path(marks[HOME_MARK]))
+    return found - {home}
+
+
 def foreign(home: Path, ports: Iterable[int]) -> set[int]:
     """Those of the ports on which another program listens; one whose owner may not be seen counts as ours."""
     mine = {process.pid for found in ours(home).values() for process in found}

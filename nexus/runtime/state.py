@@ -15,7 +15,7 @@ from pydantic import BaseModel
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource
 
 from nexus.errors import Category, NexusError
-from nexus.runtime import kubo_repo, ports, postgres, redis, scrape
+from nexus.runtime import kubo_repo, ports, postgres, processes, redis, scrape
 from nexus.runtime.home import Home, read_json, write_json
 from nexus.settings import Role, Settings, load
 from nexus.settings_reading import build
@@ -190,15 +190,22 @@ def prepare(home: Home, user: Settings, *, running: frozenset[str] = frozenset()
     kept = {name: port for name, port in _keep_listening(wishes, remembered, running).items() if port not in lost}
     open_wishes = [wish for wish in wishes if wish.name not in kept]
     local = [wish for wish in open_wishes if wish.name != "api"]
-    chosen = kept | ports.choose(local, _without(remembered, kept))
+    held = _held_by_others(home)
+    chosen = kept | ports.choose(local, _without(remembered, kept), promised=held)
     api = [wish for wish in open_wishes if wish.name == "api"]
-    promised = chosen.values()
+    promised = held | set(chosen.values())
     chosen = chosen | ports.choose(api, _without(remembered, chosen), host=user.api.host, promised=promised)
     write_json(home.run / "ports.json", chosen)
     state = State(home, user, chosen, _secrets(home), chosen_areas)
     write_json(home.run / ENDPOINTS, endpoints(state))
     scrape.write(home, state.settings())
     return state
+
+
+def _held_by_others(home: Home) -> set[int]:
+    """Ports of other platforms that run here: free for the moment in which one of their parts is restarted."""
+    found = (read_json(other / "run" / "ports.json") for other in processes.other_homes(home.root))
+    return {int(port) for numbers in found for port in numbers.values()}
 
 
 def _without(remembered: Mapping[str, int], kept: Mapping[str, int]) -> dict[str, int]:

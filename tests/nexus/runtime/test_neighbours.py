@@ -57,3 +57,17 @@ def test_prepare__a_running_parts_port_was_lost__another_one_is_chosen(
     with socket.create_server(("127.0.0.1", before["redis"])):
         moved = prepare(home, user, running=frozenset({"redis"}), lost={before["redis"]}).ports
     assert moved["redis"] != before["redis"]
+
+
+def test_prepare__another_platform_runs__its_ports_are_left_even_while_nobody_listens(tmp_path: Path) -> None:
+    other, own = Home(tmp_path / "other"), Home(tmp_path / "own")
+    for home in (other, own):
+        home.ensure()
+    theirs = prepare(other, Settings(home=other.root)).ports
+    assert prepare(own, Settings(home=own.root)).ports == theirs  # of what does not run, nothing is known
+    with _listener(other.root) as program:
+        assert program.stdout is not None
+        program.stdout.readline()
+        ours = prepare(own, Settings(home=own.root)).ports
+        program.communicate()
+    assert set(ours.values()).isdisjoint(theirs.values())
