@@ -111,7 +111,7 @@ async def running(
         yield
         return
     pool = async_pool(settings, "worker", max_size=SLOTS)
-    web3 = Web3(settings, pool)
+    web3 = Web3(settings, pool, figures.registry)
     try:
         await pool.open(wait=False)
         async with build(client, settings, activities(web3, events), figures, build_id):

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -132,6 +133,11 @@ def _holder_of(port: int) -> int:
 @pytest.fixture(scope="session")
 def web3_home(settings: Settings, anvil_node: Anvil, kubo: Node, tmp_path_factory: pytest.TempPathFactory) -> Settings:
     """Settings of a home with a chain whose contracts are deployed, and with a database of its own."""
+    return deployed(settings, anvil_node, kubo, tmp_path_factory.mktemp("web3-home"))
+
+
+def deployed(settings: Settings, anvil_node: Anvil, kubo: Node, home: Path, **web3: Any) -> Settings:
+    """Make such a home; ``web3`` are settings beside its own."""
     postgres = settings.postgres.model_copy(
         update={
             "url": type(settings.postgres.url)(
@@ -140,7 +146,7 @@ def web3_home(settings: Settings, anvil_node: Anvil, kubo: Node, tmp_path_factor
         }
     )
     built = Settings(
-        home=tmp_path_factory.mktemp("web3-home"),
+        home=home,
         postgres=postgres.model_dump(),
         redis={"url": settings.redis.dsn()},
         temporal=settings.temporal.model_dump(),
@@ -150,6 +156,7 @@ def web3_home(settings: Settings, anvil_node: Anvil, kubo: Node, tmp_path_factor
             "finality_depth": 1,
             "ipfs_url": kubo.url,
             "ipfs_gateway_url": kubo.gateway,
+            **web3,
         },
         keys={"password": secrets.token_hex(20)},
     )
@@ -255,6 +262,13 @@ StartWorkers = Callable[..., AbstractAsyncContextManager[Web3]]
 @pytest.fixture
 async def mints(web3_home: Settings, anvil_node: Anvil) -> AsyncIterator[Mints]:
     """The platform with a task queue of this test's own."""
+    async with opened(web3_home, anvil_node) as found:
+        yield found
+
+
+@asynccontextmanager
+async def opened(web3_home: Settings, anvil_node: Anvil) -> AsyncIterator[Mints]:
+    """What a test does with mints of a home."""
     temporal = web3_home.temporal.model_copy(update={"task_queue": f"test-{uuid.uuid4()}"})
     settings = web3_home.model_copy(update={"temporal": temporal})
     async with AsyncExitStack() as stack:

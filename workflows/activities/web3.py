@@ -18,6 +18,8 @@ from nexus.settings import Settings
 from workflows.activities.reach import Reach
 
 if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
     from contracts.client.chains import Chain
     from contracts.client.ipfs.node import Ipfs
     from contracts.client.ipfs.pins import PinServices
@@ -39,10 +41,12 @@ class Web3:
     Args:
         settings: Of the platform.
         pool: Postgres, as the worker.
+        registry: Where figures are shown; None: nowhere.
     """
 
-    def __init__(self, settings: Settings, pool: AsyncPool) -> None:
+    def __init__(self, settings: Settings, pool: AsyncPool, registry: CollectorRegistry | None = None) -> None:
         self.settings = settings
+        self._registry = registry
         self.pool = pool
         self._turn = asyncio.Lock()
         self._advanced_at = float("-inf")
@@ -88,8 +92,9 @@ class Web3:
     def pin_services(self) -> PinServices:
         """Those that pin too."""
         from contracts.client.ipfs.pins import PinServices
+        from contracts.client.ipfs.refusals import Figures
 
-        return PinServices.of(self.settings, self.ipfs)
+        return PinServices.of(self.settings, self.ipfs, figures=Figures(self._registry))
 
     @cached_property
     def keyring(self) -> Keyring:
