@@ -24,6 +24,7 @@ from nexus.events import PREFERENCE_OF_TYPE, RATING_MAX
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float32]
 SECONDS_PER_DAY = 86_400.0
+ROWS_AT_ONCE = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +53,10 @@ class History:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """The histories of all viewers and the catalogue; index 0 of the vocabulary is padding."""
+    """The histories of all viewers and the catalogue; index 0 of the vocabulary is padding.
+
+    ``has_times`` is false when the data say only in which order things happened; ``at_s`` is 0 everywhere then.
+    """
 
     vocabulary: tuple[str, ...]
     viewers: tuple[str, ...]
@@ -63,6 +67,7 @@ class Dataset:
     data_hash: str
     data_version: int | None = None
     tie_rule: str = "time, then event id"
+    has_times: bool = True
 
     @property
     def size(self) -> int:
@@ -83,12 +88,21 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """Histories that a model may look at, and the title that came next for each."""
+    """Histories that a model may look at, and the title that came next for each.
+
+    Attributes:
+        name: ``test`` or ``validation``.
+        histories: Oldest title first.
+        targets: Index of the title that came next, ``[n]``.
+        contexts: Viewer features as known when asked, ``[n, F]``.
+        asked_at_s: When the list is asked for, in seconds since 1970, ``[n]``; None: models are not told.
+    """
 
     name: str
     histories: tuple[History, ...]
     targets: Ints
     contexts: Floats
+    asked_at_s: npt.NDArray[np.float64] | None = None
 
     def __len__(self) -> int:
         return len(self.histories)
@@ -132,7 +146,7 @@ def build(
         tie_rule: How the rows were ordered within the same time, for the protocol.
     """
     known = titles.select("content_id", "year", "genres").unique("content_id", keep="last", maintain_order=True)
-    vocabulary = sorted(set(known["content_id"]) | set(interactions["content_id"]))
+    vocabulary = sorted(set(known["content_id"]) | set(interactions["content_id"].unique()))
     index = {content_id: number for number, content_id in enumerate(vocabulary, start=1)}
     facts = {row[0]: (row[1], row[2]) for row in known.iter_rows()}
     ordered = _ordered(interactions, context_features)
@@ -140,9 +154,7 @@ def build(
     return Dataset(
         vocabulary=("", *vocabulary),
         viewers=tuple(ordered["user_id"].unique(maintain_order=True)),
-        histories=tuple(
-            _history(rows, context_features) for rows in ordered.partition_by("user_id", maintain_order=True)
-        ),
+        histories=_histories(ordered, context_features),
         years=np.array([np.nan, *(_year(facts, key) for key in vocabulary)], dtype=np.float32),
         genres=((), *(tuple(facts.get(key, (None, None))[1] or ()) for key in vocabulary)),
         context_features=tuple(context_features),
@@ -176,14 +188,14 @@ def _ordered(interactions: pl.DataFrame, context_features: Sequence[str]) -> pl.
     )
 
 
-def _history(rows: pl.DataFrame, context_features: Sequence[str]) -> History:
-    context = rows.select(context_features).to_numpy() if context_features else np.zeros((len(rows), 0))
-    return History(
-        rows["item"].to_numpy(),
-        rows["value"].to_numpy(),
-        rows["at_s"].to_numpy(),
-        np.asarray(context, dtype=np.float32),
-    )
+def _histories(ordered: pl.DataFrame, context_features: Sequence[str]) -> tuple[History, ...]:
+    """One history per run of rows of the same viewer; all are views of the same arrays."""
+    items, values, at_s = (ordered[name].to_numpy() for name in ("item", "value", "at_s"))
+    known = ordered.select(context_features).to_numpy() if context_features else np.zeros((ordered.height, 0))
+    context = np.ascontiguousarray(known, dtype=np.float32)
+    ends = np.cumsum(ordered["user_id"].rle().struct.field("len").to_numpy(), dtype=np.int64)
+    parts = (slice(start, end) for start, end in zip([0, *ends[:-1].tolist()], ends.tolist(), strict=False))
+    return tuple(History(items[part], values[part], at_s[part], context[part]) for part in parts)
 
 
 def _year(facts: Mapping[str, tuple[object, object]], key: str) -> float:
@@ -198,7 +210,8 @@ def _hash(ordered: pl.DataFrame, titles: pl.DataFrame, context_features: Sequenc
     """
     digest = hashlib.sha256()
     for name in ("user_id", "content_id"):
-        digest.update("\n".join(ordered[name]).encode())
+        for start in range(0, ordered.height, ROWS_AT_ONCE):
+            digest.update((b"\n" if start else b"") + "\n".join(ordered[name][start : start + ROWS_AT_ONCE]).encode())
     digest.update(ordered["value"].to_numpy().astype("<f4").tobytes())
     digest.update(ordered["at_s"].to_numpy().astype("<f8").tobytes())
     for name in context_features:

@@ -10,8 +10,8 @@ as the held-out one counts as ranked before it (pessimistic ties), so a constant
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +30,15 @@ class Scorer(Protocol):
         ...
 
 
+@runtime_checkable
+class TimedScorer(Protocol):
+    """A scorer that makes use of the time of the request, where the protocol gives it."""
+
+    def scores_at(self, histories: Sequence[History], contexts: Floats, asked_at_s: npt.NDArray[np.float64]) -> Floats:
+        """As :meth:`Scorer.scores`, with the second since 1970 at which each list is asked for, ``[n]``."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """Where each held-out title was ranked, and what stood at the top.
@@ -37,13 +46,16 @@ class Outcome:
     Attributes:
         ranks: 1 is best; one per viewer.
         top: The ten best titles of each viewer; 0 where there are fewer.
-        popularity: How often each target occurs in the histories.
+        target_popularity: How often each target occurs in the histories.
+        catalogue: Titles, without the padding.
+        candidates: How many titles were ranked for each viewer.
     """
 
     ranks: Ints
     top: Ints
     target_popularity: Floats
     catalogue: int
+    candidates: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
 
     @property
     def ndcg_10(self) -> Floats:
@@ -74,6 +86,7 @@ def evaluate(scorer: Scorer, split: Split, size: int) -> Outcome:
         top=np.concatenate(top),
         target_popularity=seen[split.targets].astype(np.float32),
         catalogue=size - 1,
+        candidates=np.array([size - 1 - len(np.unique(h.items)) for h in split.histories], dtype=np.int64),
     )
 
 
@@ -81,7 +94,10 @@ def _chunks(scorer: Scorer, split: Split) -> Iterator[tuple[Ints, Ints]]:
     for start in range(0, len(split), CHUNK):
         part = slice(start, start + CHUNK)
         histories = split.histories[part]
-        scores = scorer.scores(histories, split.contexts[part])
+        if split.asked_at_s is not None and isinstance(scorer, TimedScorer):
+            scores = scorer.scores_at(histories, split.contexts[part], split.asked_at_s[part])
+        else:
+            scores = scorer.scores(histories, split.contexts[part])
         yield ranked(scores, [history.items for history in histories], split.targets[part])
 
 

@@ -76,10 +76,13 @@ def choose_all(dataset: Dataset) -> list[Choice]:
     return [choose(name, dataset, split) for name in ("popularity", "ease", "transitions")]
 
 
-def choose(name: str, dataset: Dataset, split: Split) -> Choice:
-    """The settings of one floor with the best NDCG@10 on the split; the first of equals."""
-    size = dataset.size
-    tried = [(fitted, evaluate(fitted, split, size)) for fitted in _candidates(name, split.histories, size, None)]
+def choose(name: str, dataset: Dataset, split: Split, learn: Sequence[History] | None = None) -> Choice:
+    """The settings of one floor with the best NDCG@10 on the split; the first of equals.
+
+    ``learn`` is what is counted; None: the histories of the split.
+    """
+    size, counted = dataset.size, split.histories if learn is None else learn
+    tried = [(fitted, evaluate(fitted, split, size)) for fitted in candidates(name, counted, size, None)]
     best, outcome = max(tried, key=lambda pair: float(pair[1].ndcg_10.mean()))
 
     def refit(histories: Sequence[History]) -> Fitted:
@@ -90,10 +93,11 @@ def choose(name: str, dataset: Dataset, split: Split) -> Choice:
 
 def fit(name: str, config: dict[str, float], histories: Sequence[History], size: int) -> Fitted:
     """A floor with settled settings."""
-    return next(_candidates(name, histories, size, config))
+    return next(candidates(name, histories, size, config))
 
 
-def _candidates(name: str, histories: Sequence[History], size: int, only: dict[str, float] | None) -> Iterator[Fitted]:
+def candidates(name: str, histories: Sequence[History], size: int, only: dict[str, float] | None) -> Iterator[Fitted]:
+    """A floor with each of the settings that are tried, or with ``only`` these."""
     sequences = [history.items for history in histories]
     counts = np.bincount(np.concatenate(sequences), minlength=size).astype(np.float32)
     if name == "popularity":

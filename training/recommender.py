@@ -94,13 +94,20 @@ class Trained:
 
 def prepare(dataset: Dataset, config: RecommenderConfig, *, seed: int = 0) -> Prepared:
     """Count tables, factors and examples, once for all seeds."""
-    started = time.monotonic()
     validation = leave_out(dataset, last=2, name="validation")
-    popularity = neighbours.count([h.items for h in validation.histories], dataset.size).popularity
+    return prepare_from(dataset, config, validation.histories, validation, seed=seed)
+
+
+def prepare_from(
+    dataset: Dataset, config: RecommenderConfig, learn: Sequence[History], validation: Split, *, seed: int = 0
+) -> Prepared:
+    """The same from any histories to learn from and any titles to choose on."""
+    started = time.monotonic()
+    popularity = neighbours.count([h.items for h in learn], dataset.size).popularity
     content = neighbours.content_table(dataset, popularity, config.width)
-    examples = cross_fitted(validation.histories, dataset.size, content, config, seed)
-    tables = tables_of(validation.histories, dataset.size, content, config)
-    factors = factorise(validation.histories, popularity, config.factors)
+    examples = cross_fitted(learn, dataset.size, content, config, seed)
+    tables = tables_of(learn, dataset.size, content, config)
+    factors = factorise(learn, popularity, config.factors)
     logs.get(__name__).info(
         "recommender_prepared", examples=len(examples), seconds=round(time.monotonic() - started, 1)
     )

@@ -22,7 +22,15 @@ from nexus.cli.output import console, safe_streams, show_error
 from nexus.errors import Category, NexusError
 
 # Commands of other areas, found by name: nexus imports none of them.
-AREAS = ("media.cli", "contracts.cli", "assets.cli", "workflows.cli", "serving.cli", "training.cli")
+AREAS = (
+    "media.cli",
+    "contracts.cli",
+    "assets.cli",
+    "workflows.cli",
+    "serving.cli",
+    "training.cli",
+    "training.train_cli",
+)
 EXIT_INVALID, EXIT_FAILED, EXIT_UNEXPECTED, EXIT_INTERRUPTED = 2, 1, 70, 130
 
 

@@ -9,7 +9,7 @@ from nexus.errors import NexusError
 from training import protocols
 from training.dataset import Dataset, History, leave_out
 from training.evaluation import Scorer, evaluate
-from training.floor_models import FLOORS, FittedFloor, FloorModel, cosine_table
+from training.floor_models import FLOORS, FittedFloor, FloorModel, cosine_table, packed
 from training.models_api import Explained, Exportable, Refittable, quiet
 from training.protocols import Task
 
@@ -115,3 +115,20 @@ def test_fit__no_time_left__takes_the_first_settings(world: Dataset) -> None:
         world, task.learn, validation=task.validation, seed=0, budget_s=-1.0, tell=said.append
     )
     assert "best of 1" in said[0]
+
+
+@pytest.mark.parametrize("name", ["ease", "item-knn", "transitions", "popularity"])
+def test_packed__every_entry_kept__gives_the_floors_scores(world: Dataset, name: str) -> None:
+    task = protocols.task("leave-one-out", world)
+    scorer = fitted(name, world, task)
+    assert isinstance(scorer, FittedFloor)
+    index, near = packed(scorer.fitted, world.size)
+    history = task.test.histories[0]
+    scores = scorer.fitted.static.copy()
+    for step, title in enumerate(history.items[::-1][: scorer.fitted.last]):
+        weight = scorer.fitted.decay**step * scorer.fitted.source[title]
+        np.add.at(scores, index[title], weight * near[title, 0])
+    wanted = scorer.scores([history], task.test.contexts[:1])[0]
+    unseen = np.setdiff1d(np.arange(1, world.size), history.items)
+    assert np.allclose(scores[unseen], wanted[unseen], atol=1e-4)
+    assert packed(scorer.fitted, 3)[0].shape[1] <= 3

@@ -1,0 +1,120 @@
+"""The sequence network: titles in their order in, where the next one lies out.
+
+Belongs here: embeddings, the stack of blocks, scores of the catalogue. Does not belong here: blocks (net_blocks), losses
+(net_losses), batches, training.
+
+Index 0 stands for the beginning of a history. In training windows are padded at the right, where causality keeps the
+padding out of sight; for ranking they are padded at the left, the newest title always in the last place, and the padding is
+masked except the place just before the first title, which is the beginning. A history that is longer than the window has
+no beginning in sight.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from training.sequence.config import SequenceConfig
+from training.sequence.net_blocks import BLOCKS, GAP_BUCKETS, Scene, causal
+
+SPREAD = 0.02
+"""Standard deviation of new weights and embeddings."""
+
+
+class SequenceNet(nn.Module):
+    """A causal transformer whose input and output embeddings are the same."""
+
+    def __init__(self, size: int, config: SequenceConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.titles = nn.Embedding(size, config.width)
+        is_placed = config.position in ("learned", "both")
+        self.place = nn.Parameter(torch.zeros(config.length, config.width)) if is_placed else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.blocks = nn.ModuleList(BLOCKS[config.block](config) for _ in range(config.layers))
+        self.last = nn.LayerNorm(config.width)
+        self.apply(_initialise)
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied with; 1 for plain dot products."""
+        return 1.0 / self.config.temperature if self.config.is_normalised else 1.0
+
+    def table(self) -> Tensor:
+        """Output embeddings ``[N+1, d]``, of length 1 when normalised."""
+        weight = self.titles.weight
+        return F.normalize(weight, dim=-1) if self.config.is_normalised else weight
+
+    def forward(self, items: Tensor, times: Tensor | None = None) -> Tensor:
+        """Where the title after each place lies.
+
+        Args:
+            items: ``[B, T]``, padded at the right.
+            times: Seconds ``[B, T+1]``: of each event and of the request after the last; None: not known.
+
+        Returns:
+            ``[B, T, d]``, of length 1 when normalised.
+        """
+        gaps = None if times is None or not self.config.has_time else gap_buckets(times)
+        stream = self._embed(items, torch.arange(items.shape[1], device=items.device))
+        scene = Scene(None, gaps)
+        for block in self.blocks:
+            stream = block(stream, scene)
+        return self._finished(stream)
+
+    def newest(self, items: Tensor, times: Tensor | None = None) -> Tensor:
+        """Where the title after each history lies: ``[B, d]``; histories are padded with 0 at the left."""
+        is_title = items > 0
+        next_is_title = torch.cat([is_title[:, 1:], torch.ones_like(is_title[:, :1])], dim=1)
+        keep = is_title | next_is_title
+        place = (keep.long().cumsum(dim=1) - 1).clamp(min=0)
+        length = items.shape[1]
+        itself = torch.eye(length, dtype=torch.bool, device=items.device)[None, None]
+        visible = (causal(length, items.device) & keep[:, None, None, :]) | itself
+        gaps = None if times is None or not self.config.has_time else gap_buckets(times)
+        scene = Scene(visible, gaps)
+        stream = self._embed(items, place)
+        for block in self.blocks[:-1]:
+            stream = block(stream, scene)
+        for block in self.blocks[-1:]:
+            stream = block(stream, scene, newest_only=True)
+        return self._finished(stream[:, -1])
+
+    def scores(self, items: Tensor, times: Tensor | None = None) -> Tensor:
+        """Scores of the catalogue, ``[B, N+1]``; column 0 means nothing."""
+        return self.newest(items, times) @ self.table().T * self.scale
+
+    def _embed(self, items: Tensor, place: Tensor) -> Tensor:
+        stream = self.titles(items)
+        if self.training and self.config.item_dropout:
+            stream = stream * (torch.rand(items.shape, device=items.device) >= self.config.item_dropout)[..., None]
+        if self.place is not None:
+            stream = stream + self.place[place]
+        return self.dropout(stream)
+
+    def _finished(self, stream: Tensor) -> Tensor:
+        stream = self.last(stream)
+        return F.normalize(stream, dim=-1) if self.config.is_normalised else stream
+
+
+def gap_buckets(times: Tensor) -> Tensor:
+    """Logarithmic buckets of the time from each event to the request after each place.
+
+    Args:
+        times: Seconds ``[B, T+1]``, float64.
+
+    Returns:
+        int64 ``[B, T, T]``, 0 for less than a second, then four buckets per factor e.
+    """
+    gap = (times[:, 1:, None] - times[:, None, :-1]).clamp(min=0.0)
+    return (torch.log1p(gap) * 3.0).long().clamp(max=GAP_BUCKETS - 1)
+
+
+def _initialise(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.xavier_uniform_(module.weight)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.Embedding):
+        nn.init.normal_(module.weight, std=SPREAD)
