@@ -51,6 +51,7 @@ AGAIN = (
 )
 # A table that another writer is just making looks like a folder with strange files in it; so do strange files.
 _MAYBE_BEING_MADE, _MAKING_TRIES = "DELTA_CREATE_TABLE_WITH_NON_EMPTY_LOCATION", 6
+_BEING_MADE_S = 10.0
 _REFUSALS = ("DELTA_VIOLATE_CONSTRAINT", "DELTA_NOT_NULL_CONSTRAINT", "DELTA_REPLACE_WHERE_MISMATCH")
 _APP, _VERSION, _FACTS = (
     "spark.databricks.delta.write.txnAppId",
@@ -107,7 +108,7 @@ def _open_or_create(table: Table, uri: str, session: SparkSession, how: Write) -
     snapshot = snapshot_of(uri)
     if snapshot is None:
         session.sql(_creation(table, uri, "CREATE TABLE IF NOT EXISTS")).collect()
-        snapshot = _there(uri)
+        snapshot = _there(uri, patience_s=_BEING_MADE_S)
     check_stored(table, snapshot, how.mode)
     if differing(table, snapshot) and not is_applied(snapshot, how):
         return _reshape(table, uri, session)
@@ -120,8 +121,14 @@ def _open_or_create(table: Table, uri: str, session: SparkSession, how: Write) -
     return _there(uri) if constraints or properties else snapshot
 
 
-def _there(uri: str) -> DeltaTable:
-    snapshot = snapshot_of(uri)
+def _there(uri: str, patience_s: float = 0.0) -> DeltaTable:
+    """The table that exists by now.
+
+    To Spark a table exists as soon as somebody's folder of commits does, which is before the first commit is in it.
+    """
+    deadline = time.monotonic() + patience_s
+    while (snapshot := snapshot_of(uri)) is None and time.monotonic() < deadline:
+        time.sleep(0.05)
     if snapshot is None:
         raise unavailable(
             "the engine made a table that this process does not see",

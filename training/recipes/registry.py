@@ -80,6 +80,13 @@ RECIPES: tuple[Listed, ...] = (
     ),
     Listed("sequence-night", "a deeper one; a night on two cores", "training.recipes.sequence"),
     Listed("sequence-gpu", "the largest, for a GPU; minutes there", "training.recipes.sequence"),
+    Listed(
+        "hybrid",
+        "one learned ranker over the attention mixture, counts, EASE, nearest neighbours and facts of titles; minutes",
+        "training.recipes.hybrid",
+    ),
+    Listed("hybrid-counts", "the same without the attention mixture, for larger data", "training.recipes.hybrid"),
+    Listed("hybrid-debug", "a tiny hybrid that trains in seconds", "training.recipes.hybrid"),
 )
 
 

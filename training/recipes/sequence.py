@@ -18,7 +18,7 @@ DEBUG = SequenceConfig(
     width=16, length=16, epochs=6, batch_tokens=256, lr=1e-2, average=0.9, position="relative", dropout=0.0
 )
 CPU = SequenceConfig(
-    width=64, layers=4, position="relative", lr=2e-3, epochs=40, validate_every=2, logits_mb=4, has_time=True
+    width=64, layers=4, position="relative", lr=2e-3, epochs=28, validate_every=2, logits_mb=4, has_time=True
 )
 VALUES: dict[str, SequenceConfig] = {
     "sequence-debug": DEBUG,

@@ -31,7 +31,7 @@ WARMUP_STEPS = 100
 BETAS = (0.9, 0.98)
 MIX = 1_000_003
 LOOK_EVERY = 20
-"""Steps between looks at the clock, where several processes have to agree."""
+"""Steps between looks at the clock, where several processes have to agree on it."""
 
 
 class Training:
@@ -55,7 +55,8 @@ class Training:
         self.best: dict[str, Tensor] = {}
         self.progress = Progress(epochs=work.config.epochs)
         self._restore()
-        self.losses = torch.tensor(self.progress.loss, dtype=torch.float64, device=place.device)
+        known = self.progress.loss if place.rank == 0 else 0.0
+        self.losses = torch.tensor(known, dtype=torch.float64, device=place.device)
 
     def run(self) -> Progress:
         """Train to the end; afterwards the network holds the weights that were kept."""

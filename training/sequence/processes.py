@@ -61,8 +61,13 @@ def _one(rank: int, count: int, meeting: Path, work: Work, place: Place, threads
     )
     here = Place(f"cuda:{rank}" if on_gpu else "cpu", place.is_half, rank, count)
     log = logs.get(__name__)
+
+    def tell(line: str) -> None:
+        if rank == 0:
+            log.info("sequence_progress", line=line)
+
     try:
         with repeatable(work.seed, threads=threads), devices.rounding(here):
-            Training(work, here, lambda line: log.info("sequence_progress", line=line)).run()
+            Training(work, here, tell).run()
     finally:
         distributed.destroy_process_group()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nexus.runtime import ports, state
+from nexus.runtime import ports, processes, state
 from nexus.runtime.home import Home
 from nexus.runtime.state import State
 
@@ -16,6 +16,7 @@ from nexus.runtime.state import State
 def prepare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., State]:
     """Chooses ports and writes endpoints for a home, with given variables set."""
     monkeypatch.setattr(ports, "is_free", lambda _port, _host="": True)
+    monkeypatch.setattr(processes, "other_homes", lambda _home: set())
     monkeypatch.setenv("NEXUS_HOME", str(tmp_path / "home"))
 
     def make(**variables: str) -> State:
