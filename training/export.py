@@ -23,6 +23,8 @@ from training.neighbours import Tables, cut, ease_table
 from training.recommender import Neural
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from training.models.mixture import AdditiveScorer
 
 OPSET = 18
@@ -93,24 +95,7 @@ def export(scorer: AdditiveScorer, dataset: Dataset, path: Path, *, history_leng
     Raises:
         NexusError: category ``internal`` when the two disagree by more than the tolerance.
     """
-    import onnx
-    import torch
-
-    example = random_inputs(dataset, 2, history_length, seed)
-    batch = torch.export.Dim("batch", min=1, max=1 << 16)
-    program = torch.onnx.export(
-        scorer,
-        tuple(torch.from_numpy(example[name]) for name in INPUTS),
-        dynamo=True,
-        dynamic_shapes=tuple({0: batch} for _ in INPUTS),
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        opset_version=OPSET,
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None  # noqa: S101 (dynamo=True always returns one)
-    onnx.save_model(program.model_proto, str(path))
+    write_onnx(scorer, random_inputs(dataset, 2, history_length, seed), path)
     worst = max(_difference(scorer, path, inputs) for inputs in _checks(dataset, history_length, seed))
     if not worst <= TOLERANCE:
         raise NexusError(
@@ -128,6 +113,27 @@ def export(scorer: AdditiveScorer, dataset: Dataset, path: Path, *, history_leng
         contributions_ms=latency_ms(path, real, OUTPUTS),
         size_bytes=path.stat().st_size,
     )
+
+
+def write_onnx(graph: Module, example: Inputs, path: Path) -> None:
+    """Write a graph with the inputs and outputs of training.bundle_format; the batch is the free axis."""
+    import onnx
+    import torch
+
+    batch = torch.export.Dim("batch", min=1, max=1 << 16)
+    program = torch.onnx.export(
+        graph,
+        tuple(torch.from_numpy(example[name]) for name in INPUTS),
+        dynamo=True,
+        dynamic_shapes=tuple({0: batch} for _ in INPUTS),
+        input_names=list(INPUTS),
+        output_names=list(OUTPUTS),
+        opset_version=OPSET,
+        external_data=False,
+        verbose=False,
+    )
+    assert program is not None  # noqa: S101 (dynamo=True always returns one)
+    onnx.save_model(program.model_proto, str(path))
 
 
 def random_inputs(dataset: Dataset, batch: int, history_length: int, seed: int) -> Inputs:

@@ -148,7 +148,7 @@ class FloorModel:
             return _recent(dataset, learn, self.days)
         if self.name == "item-knn":
             return _item_knn([history.items for history in learn], dataset.size, only)
-        counted = _few(learn) if self.name == "ease" and dataset.size > EASE_VIEWERS else learn
+        counted = few(learn) if self.name == "ease" and dataset.size > EASE_VIEWERS else learn
         return floors.candidates(self.name, counted, dataset.size, only)
 
 
@@ -192,7 +192,8 @@ def _some_of(split: Split, seed: int) -> Split:
     return Split(split.name, tuple(split.histories[i] for i in rows), split.targets[rows], split.contexts[rows], at_s)
 
 
-def _few(learn: Sequence[History]) -> Sequence[History]:
+def few(learn: Sequence[History]) -> Sequence[History]:
+    """At most :data:`EASE_VIEWERS` histories, drawn; the same ones each time."""
     if len(learn) <= EASE_VIEWERS:
         return learn
     rows = np.random.default_rng(0).choice(len(learn), EASE_VIEWERS, replace=False)

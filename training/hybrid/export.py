@@ -14,7 +14,7 @@ import numpy as np
 from nexus.errors import Category, NexusError
 from training.bundle_format import INPUTS, OUTPUTS
 from training.dataset import Dataset
-from training.export import OPSET, Exported, Inputs, latency_ms, random_inputs, real_inputs, session
+from training.export import Exported, Inputs, latency_ms, random_inputs, real_inputs, session, write_onnx
 
 if TYPE_CHECKING:
     from training.hybrid.fitted import FittedHybrid
@@ -33,7 +33,7 @@ def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0)
     from training.hybrid.graph import HybridGraph
 
     graph, length = HybridGraph(hybrid).eval(), hybrid.history_length
-    _write(graph, random_inputs(dataset, 2, length, seed), path)
+    write_onnx(graph, random_inputs(dataset, 2, length, seed), path)
     whole = list(dataset.histories[:8])
     real = real_inputs(dataset, whole, length)
     checks = [random_inputs(dataset, 3, length, seed + 1), real]
@@ -57,26 +57,6 @@ def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0)
         contributions_ms=latency_ms(path, one, OUTPUTS),
         size_bytes=path.stat().st_size,
     )
-
-
-def _write(graph: HybridGraph, example: Inputs, path: Path) -> None:
-    import onnx
-    import torch
-
-    batch = torch.export.Dim("batch", min=1, max=1 << 16)
-    program = torch.onnx.export(
-        graph,
-        tuple(torch.from_numpy(example[name]) for name in INPUTS),
-        dynamo=True,
-        dynamic_shapes=tuple({0: batch} for _ in INPUTS),
-        input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
-        opset_version=OPSET,
-        external_data=False,
-        verbose=False,
-    )
-    assert program is not None  # noqa: S101 (dynamo=True always returns one)
-    onnx.save_model(program.model_proto, str(path))
 
 
 def _difference(graph: HybridGraph, path: Path, inputs: Inputs) -> float:

@@ -10,6 +10,7 @@ that is the Aumann-Shapley value, and the contributions still add up to the scor
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 TINY = 1e-30
 
 
-class Source(nn.Module):
+class Source(nn.Module, ABC):
     """One table (or product of thin matrices) and the parts that ask it; ``asked`` gives weights ``[B, L, P]``."""
 
     def __init__(self, static: Floats) -> None:
@@ -39,17 +40,17 @@ class Source(nn.Module):
         self.register_buffer("static", torch.from_numpy(np.ascontiguousarray(static, dtype=np.float32)))
         self.static: Tensor
 
+    @abstractmethod
     def asked(self, inputs: tuple[Tensor, ...]) -> Tensor:
         """How much each watched title counts in each part."""
-        raise NotImplementedError
 
+    @abstractmethod
     def parts(self, items: Tensor, weights: Tensor) -> Tensor:
         """Scores ``[B, P, N+1]``."""
-        raise NotImplementedError
 
+    @abstractmethod
     def contributions(self, items: Tensor, weights: Tensor, factor: Tensor) -> Tensor:
         """``[B, L, N+1]``, each part times ``factor`` ``[B, P, N+1]``."""
-        raise NotImplementedError
 
 
 class Asking(Source):

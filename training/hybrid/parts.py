@@ -28,8 +28,8 @@ from collections.abc import Sequence
 import numpy as np
 import scipy.sparse as sp
 
-from training.dataset import Dataset, Floats, History, Ints
-from training.floor_models import cosine_table
+from training.dataset import Dataset, Floats, History
+from training.floor_models import EASE_VIEWERS, cosine_table, few
 from training.floors import Fitted
 from training.hybrid.config import HybridConfig
 from training.linear import Ease, incidence
@@ -51,8 +51,6 @@ YEARS_NEAR = 4.0
 UNKNOWN_YEAR = 1900.0
 TABLES = 6
 """Sparse tables in all: three transitions, the one before, EASE, nearest neighbours."""
-EASE_TITLES = 15_000
-"""Where both viewers and titles are more, EASE learns from so many viewers."""
 
 
 def counted(
@@ -77,7 +75,8 @@ def counted(
         table = pairs(sequences, size, range(1, window + 1), decay)
         table = cut((table.T if name == BEFORE[0] else table).tocsr(), width)
         parts.append(Fitted(name, {}, nothing, shared, last, query, table=table))
-    near = ease_rows(Ease.fit(incidence(_few(sequences, size), size), config.ease_lambda), width)
+    viewers = few(learn) if size > EASE_VIEWERS else learn
+    near = ease_rows(Ease.fit(incidence([h.items for h in viewers], size), config.ease_lambda), width)
     parts += [Fitted(name, {}, nothing, ones, last, decay, table=near) for name, last, decay in EASES]
     cosine = cosine_table(sequences, size, config.knn_shrink, width)
     parts.append(Fitted("item_knn", {}, nothing, ones, KNN_LAST, KNN_DECAY, table=cosine))
@@ -105,13 +104,6 @@ def ease_rows(ease: Ease, width: int) -> sp.csr_matrix:
     found = sp.vstack(parts, format="csr").astype(np.float32)
     found.eliminate_zeros()
     return found
-
-
-def _few(sequences: list[Ints], size: int) -> list[Ints]:
-    if min(len(sequences), size) <= EASE_TITLES:
-        return sequences
-    rows = np.random.default_rng(0).choice(len(sequences), EASE_TITLES, replace=False)
-    return [sequences[int(row)] for row in np.sort(rows)]
 
 
 def _content(dataset: Dataset, vectors: Floats | None) -> list[Fitted]:

@@ -78,11 +78,13 @@ RECIPES: tuple[Listed, ...] = (
         "a sequence transformer for a million events; under an hour on two cores",
         "training.recipes.sequence",
     ),
-    Listed("sequence-night", "a deeper one; a night on two cores", "training.recipes.sequence"),
-    Listed("sequence-gpu", "the largest, for a GPU; minutes there", "training.recipes.sequence"),
+    Listed(
+        "sequence-night", "a deeper one, for a night on two cores; its values are untried", "training.recipes.sequence"
+    ),
+    Listed("sequence-gpu", "the largest, for a GPU; its values are untried", "training.recipes.sequence"),
     Listed(
         "hybrid",
-        "one learned ranker over the attention mixture, counts, EASE, nearest neighbours and facts of titles; minutes",
+        "one learned ranker over the attention mixture, counts, EASE, nearest neighbours and facts of titles; minutes, and no better than default so far",
         "training.recipes.hybrid",
     ),
     Listed("hybrid-counts", "the same without the attention mixture, for larger data", "training.recipes.hybrid"),

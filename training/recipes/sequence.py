@@ -3,7 +3,8 @@
 Belongs here: values, and which model they build. Does not belong here: what a value means (training.sequence.config), how it
 is trained (training.sequence).
 
-Values were chosen on validation titles; docs/recommender.md says what was tried. Time is used where the protocol gives the
+Values of ``sequence-small`` and ``sequence-cpu`` were chosen on validation titles; those of ``sequence-night`` and
+``sequence-gpu`` are carried on from them and have not been tried. Time is used where the protocol gives the
 time of the request, and left out where it does not.
 """
 
