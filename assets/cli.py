@@ -22,6 +22,7 @@ class Job(StrEnum):
     CORE = "core"
     CARE = "care"
     CHAIN = "chain"
+    SWEEP = "sweep"
 
 
 def register(app: typer.Typer) -> None:
@@ -34,7 +35,10 @@ def register(app: typer.Typer) -> None:
 
 def run(
     job: Annotated[
-        Job, typer.Option(help="pipeline: everything; events: only what the API received; chain: tokens.")
+        Job,
+        typer.Option(
+            help="pipeline: everything; events: only what the API received; chain: tokens; sweep: compare recipes and seeds."
+        ),
     ] = Job.PIPELINE,
 ) -> None:
     """Make everything anew from what is staged and what the API received; follow the run to its end."""

@@ -15,17 +15,20 @@ EVENTS = "events"
 CORE = "core"
 CARE = "care"
 CHAIN = "chain"
+SWEEP = "sweep"
 CARE_GROUP = "care"
 CHAIN_ASSETS = ("raw_chain__logs", "core_chain__events", "core_chain__transfers", "marts_chain__tokens")
+SWEEP_ASSETS = ("model_recommender__sweep",)
 
 
 def build(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
     """Every job of the code location."""
     chain = dg.AssetSelection.assets(*CHAIN_ASSETS)
+    sweep = dg.AssetSelection.assets(*SWEEP_ASSETS)
     return [
         dg.define_asset_job(
             PIPELINE,
-            selection=dg.AssetSelection.all() - dg.AssetSelection.groups(CARE_GROUP, "reports") - chain,
+            selection=dg.AssetSelection.all() - dg.AssetSelection.groups(CARE_GROUP, "reports") - chain - sweep,
             description="Everything, from what arrived to what is served: raw, core, marts, features, models, serving.",
             executor_def=tracing.in_process(),
             tags=compute.run_tags(settings),
@@ -47,6 +50,13 @@ def build(settings: Settings) -> list[dg.UnresolvedAssetJobDefinition]:
             selection=chain,
             description="What the chain says of our contracts: read its logs, decode them, make the table of tokens.",
             executor_def=tracing.in_process(),
+        ),
+        dg.define_asset_job(
+            SWEEP,
+            selection=sweep,
+            description="Compare recipes, seeds and values on what the platform trains on; its configuration says which.",
+            executor_def=tracing.in_process(),
+            tags=compute.run_tags(settings),
         ),
         dg.define_asset_job(
             EVENTS,

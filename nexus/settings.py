@@ -173,7 +173,7 @@ class TrainingSettings(Area):
     """How models are trained and promoted."""
 
     seeds: tuple[int, ...] = Field((1, 2, 3), description="seeds of training; the pipeline trains the first")
-    max_seconds: float = Field(120.0, gt=0, description="time limit of one seed's training")
+    max_seconds: float = Field(300.0, gt=0, description="time limit of one seed's training")
     require_approval: bool = Field(False, description="PromoteModel waits for a person's approval")
     dvc_remote: str | None = Field(
         None,

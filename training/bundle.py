@@ -26,6 +26,7 @@ from training.bundle_format import (
     bundle_folder,
     damaged,
     read_bundle,
+    read_files,
     sha256,
     write_atomically,
 )
@@ -37,13 +38,13 @@ ARTIFACTS = "bundle"
 _UNFINISHED, _LOCK_FILE = ".unfinished-", "publish.lock"
 
 
-def assemble(folder: Path, manifest: Manifest, vocabulary: Sequence[str]) -> Bundle:
+def assemble(folder: Path, manifest: Manifest, vocabulary: Sequence[str], *, is_served: bool = True) -> Bundle:
     """Write vocabulary and manifest beside the ONNX file that already lies in the folder."""
     write_atomically(folder / VOCABULARY_FILE, list(vocabulary))
     files = {name: sha256(folder / name) for name in (MODEL_FILE, VOCABULARY_FILE)}
     complete = manifest.model_copy(update={"files": files, "titles": len(vocabulary) - 1})
     write_atomically(folder / MANIFEST_FILE, complete.model_dump(mode="json"))
-    return read_bundle(folder)
+    return read_files(folder, is_served=is_served)
 
 
 def publish(settings: Settings, registry: MlflowClient, version: str) -> Bundle:

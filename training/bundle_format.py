@@ -4,16 +4,29 @@
 the others); ``<bundle_url>/champion.json`` says which version is served. Serving reads this module, so it imports
 nothing heavy. Does not belong here: MLflow (training.registry), where a bundle comes from (training.bundle).
 
-The ONNX signature (batch ``B``, history ``L`` = ``history_length``, ``N`` titles, index 0 = padding, newest title at the right):
+The ONNX signature (batch ``B``, history ``L`` = ``history_length``, ``N`` titles, index 0 = padding, newest title at the
+right, ``K`` titles whose contributions are asked for, 1 or more, as the caller likes):
 
 ==================  =========  ============  ==============================================================
 input ``items``     int64      ``[B, L]``    index into ``vocabulary``; 0 = no title here
 input ``values``    float32    ``[B, L]``    rating / 5; 0 when the event had none
 input ``ages_days`` float32    ``[B, L]``    age of the event when asked, in days, not negative
 input ``context``   float32    ``[B, F]``    viewer features in the order of ``context_features``; 0 = not known
-``scores``          float32    ``[B, N+1]``  higher is better; column 0 means nothing
-``contributions``   float32    ``[B, L, N+1]``  what each title of the history adds to each score, exactly
+input ``titles``    int64      ``[B, K]``    index of each title that is asked about; 0 = padding; may repeat
+``scores``          float32    ``[B, N+1]``  higher is better; column 0 means nothing; ``titles`` change nothing here
+``contributions``   float32    ``[B, L, K]`` what each title of the history adds to the score of each of ``titles``; 0 for
+                                             padding on either side
 ==================  =========  ============  ==============================================================
+
+Contributions are exact where a model adds its history up (tables, the mixture). A sequence transformer does not: there a
+contribution is what the score loses when the newest place may not look at that title (attention knockout,
+training.sequence.net_reasons), and what several titles do only together is in none of them.
+
+Whoever serves asks for ``scores`` first (with ``titles`` ``[[0]]``, since every input must be fed), chooses, and then asks for
+``contributions`` to the few chosen titles: to all of them they would be megabytes a request. ONNX Runtime computes every output,
+so a graph holds what only ``contributions`` needs in a branch that is taken when a title is asked about
+(training.models.lazily). Models of before, without ``titles`` (:data:`WHOLE_INPUTS`), give ``contributions`` ``[B, L, N+1]``:
+bundles of them are served, new ones are refused by the gate.
 """
 
 from __future__ import annotations
@@ -35,9 +48,13 @@ MODEL_FILE = "model.onnx"
 VOCABULARY_FILE = "vocabulary.json"
 MANIFEST_FILE = "bundle.json"
 POINTER_FILE = "champion.json"
-INPUTS: tuple[str, ...] = ("items", "values", "ages_days", "context")
+INPUTS: tuple[str, ...] = ("items", "values", "ages_days", "context", "titles")
+WHOLE_INPUTS: tuple[str, ...] = INPUTS[:-1]
+"""Of models that give the contributions to every title."""
 OUTPUTS: tuple[str, ...] = ("scores", "contributions")
 PADDING = ""
+TRAINED: tuple[str, ...] = ("hybrid", "attention", "sequence")
+"""Candidates that are trained: the hybrid and its two trained parts; all others are floors."""
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
@@ -51,7 +68,7 @@ class Manifest(BaseModel):
     created_at: datetime
     data_hash: str = Field(description="hash of the interactions that the model was trained on")
     data_version: int | None = Field(None, description="version of the Delta table they were read from")
-    kind: str = Field("attention", description="which candidate this is: attention, or the name of a floor")
+    kind: str = Field("hybrid", description="which candidate this is: hybrid, or the name of a floor")
     metrics: dict[str, float] = Field(default_factory=dict, description="held-out figures under the protocol")
     floors: dict[str, dict[str, float]] = Field(default_factory=dict, description="the same figures of every floor")
     protocol: str = Field("", description="how the figures were measured")
@@ -108,6 +125,15 @@ def read_bundle(folder: Path) -> Bundle:
     Raises:
         NexusError: ``not_found`` when there is none, ``internal`` (with the file) when it is damaged or of another form.
     """
+    return read_files(folder, is_served=True)
+
+
+def read_files(folder: Path, *, is_served: bool = False) -> Bundle:
+    """The same of a model that has other outputs than the served ones, unless it is to be served.
+
+    Raises:
+        NexusError: as :func:`read_bundle`.
+    """
     try:
         manifest = Manifest.model_validate_json((folder / MANIFEST_FILE).read_bytes())
     except (FileNotFoundError, NotADirectoryError):
@@ -116,7 +142,7 @@ def read_bundle(folder: Path) -> Bundle:
         ) from None
     except ValidationError as error:
         raise damaged(folder / MANIFEST_FILE, error.errors()[0]["msg"]) from None
-    if manifest.inputs != INPUTS or manifest.outputs != OUTPUTS:
+    if is_served and (manifest.inputs not in (INPUTS, WHOLE_INPUTS) or manifest.outputs != OUTPUTS):
         raise damaged(folder / MANIFEST_FILE, f"unknown signature {manifest.inputs} -> {manifest.outputs}")
     for name in {MODEL_FILE, VOCABULARY_FILE} | set(manifest.files):
         path = folder / name
@@ -124,10 +150,21 @@ def read_bundle(folder: Path) -> Bundle:
             raise damaged(path, "missing")
         if sha256(path) != manifest.files.get(name):
             raise damaged(path, "its SHA-256 is not the one in bundle.json")
-    vocabulary = tuple(json.loads((folder / VOCABULARY_FILE).read_bytes()))
-    if not vocabulary or vocabulary[0] != PADDING:
-        raise damaged(folder / VOCABULARY_FILE, "index 0 is not the padding")
-    return Bundle(folder, manifest, vocabulary)
+    return Bundle(folder, manifest, _vocabulary(folder / VOCABULARY_FILE))
+
+
+def _vocabulary(path: Path) -> tuple[str, ...]:
+    try:
+        found = json.loads(path.read_bytes())
+    except ValueError:
+        raise damaged(path, "it is no JSON") from None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise damaged(path, "it is no list of names")
+    if not found or found[0] != PADDING:
+        raise damaged(path, "index 0 is not the padding")
+    if len(set(found)) != len(found):
+        raise damaged(path, "a title stands in it twice")
+    return tuple(found)
 
 
 def read_pointer(bundle_url: str | Path) -> str | None:

@@ -10,22 +10,20 @@ if it were refreshed, not retrained.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 from pydantic import ValidationError
 
 from nexus.settings import Settings
-from training import floors, gate, neighbours, registry, tracking
+from training import floors, gate, registry, tracking
 from training.bundle import ARTIFACTS
-from training.bundle_format import MANIFEST_FILE, VOCABULARY_FILE, Manifest
-from training.config import RecommenderConfig
-from training.dataset import Dataset, Floats, leave_out
+from training.bundle_format import MANIFEST_FILE, TRAINED, VOCABULARY_FILE, Manifest
+from training.dataset import Dataset, leave_out
 from training.evaluation import Scorer, evaluate
-from training.experiment import NETWORK
-from training.recommender import Neural, tables_of
+from training.experiment import HYBRID
+from training.hybrid import stored
+from training.hybrid.config import HybridConfig
 
 FIGURES_TAG = "gate"
 
@@ -63,9 +61,9 @@ def judge(settings: Settings, dataset: Dataset, version: str) -> Judged:
             note = f"champion {champion} was made by another version of NEXUS and can't be measured again: floors only"
     decision = gate.decide(
         record["ranks"][winner],
-        {floor: ranks for floor, ranks in record["ranks"].items() if floor not in (winner, NETWORK)},
+        {floor: ranks for floor, ranks in record["ranks"].items() if floor not in (winner, *TRAINED)},
         ranks,
-        is_floor=winner != NETWORK,
+        is_floor=winner != HYBRID,
         complaints=complaints,
     )
     if note is not None:
@@ -100,39 +98,11 @@ def refreshed(settings: Settings, dataset: Dataset, version: str, record: dict[s
     """A registered model over tables of the given data without its held-out titles."""
     test = leave_out(dataset, last=1, name="test")
     kind, config = record["winner"], record["configs"][record["winner"]]
-    if kind != NETWORK:
+    if kind != HYBRID:
         return floors.fit(kind, config, test.histories, dataset.size)
-    settled = RecommenderConfig(**{key: value for key, value in config.items() if key != "seed"})
-    popularity = neighbours.count([h.items for h in test.histories], dataset.size).popularity
-    content = neighbours.content_table(dataset, popularity, settled.width)
-    tables = tables_of(test.histories, dataset.size, content, settled)
-    vocabulary = json.loads(tracking.fetch(settings, version, f"{ARTIFACTS}/{VOCABULARY_FILE}"))
-    weights = tracking.fetch(settings, version, tracking.WEIGHTS_FILE)
-    return restore(weights, vocabulary, dataset, tables, settled)
-
-
-def restore(
-    weights: bytes,
-    vocabulary: Sequence[str],
-    dataset: Dataset,
-    tables: neighbours.Tables,
-    config: RecommenderConfig,
-) -> Neural:
-    """Logged weights on another catalogue; a title that was unknown then has no factors."""
-    import torch
     from safetensors.torch import load
 
-    from training.models.mixture import AttentionWeigher
-
-    state = load(weights)
-    old: Floats = state["factors"].numpy()
-    place = {title: row for row, title in enumerate(vocabulary)}
-    factors = np.zeros((dataset.size, old.shape[1]), dtype=np.float32)
-    for row, title in enumerate(dataset.vocabulary):
-        if title in place:
-            factors[row] = old[place[title]]
-    popularity = torch.from_numpy(tables.popularity)
-    weigher = AttentionWeigher(popularity, torch.from_numpy(factors), state["of_context.weight"].shape[1], config)
-    state |= {"factors": torch.from_numpy(factors), "log_popularity": torch.log(popularity.clamp(min=1.0))}
-    weigher.load_state_dict(state)
-    return Neural(weigher.eval(), tables)
+    settled = HybridConfig(**{key: value for key, value in config.items() if key != "seed"})
+    vocabulary = json.loads(tracking.fetch(settings, version, f"{ARTIFACTS}/{VOCABULARY_FILE}"))
+    state = load(tracking.fetch(settings, version, tracking.WEIGHTS_FILE))
+    return stored.restored(dataset, settled, record["blend"], state, vocabulary, test.histories)

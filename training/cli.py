@@ -36,6 +36,7 @@ def register(app: typer.Typer) -> None:
     group.command(
         "rebuild", epilog="Examples:  bin/nexus models rebuild 3  |  bin/nexus models rebuild champion --train --json"
     )(rebuild)
+    group.command("import", epilog="Example:  bin/nexus models import runs/gpu-1")(import_)
     group.command("archive", epilog="Example:  bin/nexus models archive 3")(archive)
     group.command("promote", epilog="Example:  bin/nexus models promote 3 --reason 'better on new titles'")(promote)
     group.command("rollback", epilog="Example:  bin/nexus models rollback --reason 'odd lists'")(rollback)
@@ -154,6 +155,29 @@ def _show_trained(out: Console, trained: Retrained) -> None:
     out.print(f"{word} tolerance; {trained.equal_ranks:.2%} of all ranks are equal; trained in {trained.seconds:.1f} s")
     for note in trained.notes:
         out.print(f"  note: {note}", markup=False)
+
+
+def import_(
+    folder: Annotated[Path, typer.Argument(help="The --out folder of bin/nexus train.", metavar="DIR")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Bring a run of bin/nexus train, made on any machine, into the registry: figures, ranks, checkpoint and model."""
+    from nexus.cli.output import console
+    from training.importing import run
+
+    done = run(load(), folder)
+    if as_json:
+        sys.stdout.write(json.dumps(done.as_dict()) + "\n")
+        return
+    out, word = console(), "imported" if done.is_new else "imported before: nothing to do"
+    out.print(f"{folder}: {word}  (run {done.run_id})", markup=False)
+    if done.version is None:
+        out.print(f"  no version was registered: {done.comparison_only}", markup=False)
+    elif done.comparison_only:
+        out.print(f"  version {done.version}, for comparison only: {done.comparison_only}", markup=False)
+    else:
+        out.print(f"  version {done.version}; gate: {done.gate or 'not asked: the lake has no examples'}", markup=False)
+        out.print(f"  next:  bin/nexus models show {done.version}   bin/nexus models promote {done.version}")
 
 
 def archive(version: Annotated[str, typer.Argument(help="Number, as in bin/nexus models list.")]) -> None:

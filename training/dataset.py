@@ -169,9 +169,9 @@ def _ordered(interactions: pl.DataFrame, context_features: Sequence[str]) -> pl.
     fixed = kind.replace_strict(
         {str(k): v for k, v in PREFERENCE_OF_TYPE.items()}, default=0.0, return_dtype=pl.Float64
     )
-    value = pl.when(kind == "rate").then(pl.col("value").fill_null(0.0) / RATING_MAX).otherwise(fixed)
+    value = pl.when(kind == "rate").then(_known(pl.col("value").cast(pl.Float64)) / RATING_MAX).otherwise(fixed)
     features = [
-        (pl.col(name).cast(pl.Float32).fill_null(0.0) if name in interactions.columns else pl.lit(0.0)).alias(name)
+        (_known(pl.col(name).cast(pl.Float32)) if name in interactions.columns else pl.lit(0.0)).alias(name)
         for name in context_features
     ]
     return (
@@ -186,6 +186,11 @@ def _ordered(interactions: pl.DataFrame, context_features: Sequence[str]) -> pl.
         .sort("user_id", "at_s", "line")
         .unique(["user_id", "content_id"], keep="last", maintain_order=True)
     )
+
+
+def _known(number: pl.Expr) -> pl.Expr:
+    """0 where nothing is known: null, not a number, infinite."""
+    return pl.when(number.is_finite()).then(number).otherwise(0.0)
 
 
 def _histories(ordered: pl.DataFrame, context_features: Sequence[str]) -> tuple[History, ...]:

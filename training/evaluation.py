@@ -104,14 +104,15 @@ def _chunks(scorer: Scorer, split: Split) -> Iterator[tuple[Ints, Ints]]:
 def ranked(scores: Floats, seen: Sequence[Ints], targets: Ints) -> tuple[Ints, Ints]:
     """Rank of each target among unseen titles, and the ten best titles.
 
-    A score that is not a number ranks last, and so does a target that has one.
+    A score that is not a number ranks last, and so does a target that has one; nothing ranks after the last candidate.
     """
     scores = np.nan_to_num(scores.astype(np.float32, copy=True), nan=-np.inf, neginf=-np.inf)
     scores[:, 0] = -np.inf
     for row, items in enumerate(seen):
         scores[row, items] = -np.inf
     rows = np.arange(len(targets))
-    ranks = np.maximum((scores >= scores[rows, targets][:, None]).sum(axis=1), 1)
+    last = np.array([scores.shape[1] - 1 - len(np.unique(items)) for items in seen], dtype=np.int64)
+    ranks = np.clip((scores >= scores[rows, targets][:, None]).sum(axis=1), 1, np.maximum(last, 1))
     count = min(10, scores.shape[1])
     top = np.argpartition(-scores, count - 1, axis=1)[:, :count]
     return ranks.astype(np.int64), np.where(np.isneginf(np.take_along_axis(scores, top, axis=1)), 0, top)

@@ -18,6 +18,7 @@ import scipy.sparse as sp
 from training import neighbours
 from training.config import RecommenderConfig
 from training.dataset import SECONDS_PER_DAY, Floats, History, Ints
+from training.models_api import TooLittleError
 from training.neighbours import Counted, Tables
 
 
@@ -66,7 +67,11 @@ def padded(histories: Sequence[History], length: int) -> tuple[Ints, Floats, Flo
 def cross_fitted(
     histories: Sequence[History], size: int, content: sp.csr_matrix, config: RecommenderConfig, seed: int
 ) -> Examples:
-    """Examples of all viewers: fold by fold, from tables that know nothing of the fold's viewers."""
+    """Examples of all viewers: fold by fold, from tables that know nothing of the fold's viewers.
+
+    Raises:
+        TooLittleError: No history is long enough for one example.
+    """
     fold_of = np.random.default_rng(seed).permutation(len(histories)) % config.folds
     sequences = [history.items for history in histories]
     folds = [np.flatnonzero(fold_of == fold) for fold in range(config.folds)]
@@ -77,6 +82,11 @@ def cross_fitted(
         others = [sequences[int(v)] for v in np.flatnonzero(fold_of != number)]
         tables = neighbours.build(_sum(rest), others, content, width=config.width, ease_lambda=config.ease_lambda)
         made += list(_of_viewers([histories[int(v)] for v in fold], tables, config))
+    if not made:
+        raise TooLittleError(
+            "no history is long enough to learn an order from",
+            f"{len(histories)} histories, one of {config.earliest + 1} titles needed",
+        )
     return Examples(*(np.concatenate([getattr(part, f.name) for part in made]) for f in fields(Examples)))
 
 

@@ -45,9 +45,9 @@ class Fitted:
         """Scores of the whole catalogue."""
         asked = self._queries(histories)
         if self.ease is not None:
-            return self.ease.scores(asked)
+            return self.ease.scores(asked) + self.static
         if self.table is not None:
-            return np.asarray((asked @ self.table).toarray(), dtype=np.float32)
+            return np.asarray((asked @ self.table).toarray(), dtype=np.float32) + self.static
         return np.tile(self.static, (len(histories), 1))
 
     def _queries(self, histories: Sequence[History]) -> sp.csr_matrix:

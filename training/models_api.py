@@ -13,7 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
-from training.dataset import Dataset, History, Split
+from nexus.errors import Category, NexusError
+from training.dataset import Dataset, Floats, History, Split
 from training.evaluation import Scorer
 
 if TYPE_CHECKING:
@@ -25,6 +26,24 @@ Tell = Callable[[str], None]
 
 def quiet(line: str) -> None:
     """Tells nobody."""
+
+
+class TooLittleError(NexusError):
+    """The histories are too few or too short for this model; another may do with them (floors always do).
+
+    Args:
+        message: What is missing.
+        found: What there is.
+    """
+
+    def __init__(self, message: str, found: str) -> None:
+        super().__init__(
+            message,
+            category=Category.CONFLICT,
+            field="interactions",
+            value=found,
+            remedy="give data with more viewers and titles, or train the recipe floors",
+        )
 
 
 class Model(Protocol):
@@ -81,6 +100,15 @@ class Explained(Protocol):
 
 
 @runtime_checkable
+class Composed(Protocol):
+    """A fitted model that is made of others."""
+
+    def every_part(self, learn: Sequence[History]) -> Mapping[str, Scorer]:
+        """Its parts over the histories it was counted on, also those it does without."""
+        ...
+
+
+@runtime_checkable
 class Exportable(Protocol):
     """A fitted model that can be written as ONNX with the signature of training.bundle_format."""
 
@@ -113,4 +141,13 @@ class OnDevice(Protocol):
 
     def use_device(self, device: str) -> None:
         """``auto``, ``cpu`` or ``gpu``; called once, before :meth:`Model.fit`."""
+        ...
+
+
+@runtime_checkable
+class TakesVectors(Protocol):
+    """A model that makes use of vectors of texts about titles, where there are any."""
+
+    def use_vectors(self, vectors: Callable[[Dataset], Floats]) -> None:
+        """Gives ``[N+1, d]`` for a catalogue, a row of zeros where nothing is known; called once, before :meth:`Model.fit`."""
         ...

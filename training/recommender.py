@@ -129,6 +129,8 @@ def factorise(histories: Sequence[History], popularity: Floats, count: int) -> F
     weighted = seen @ sp.diags(np.maximum(popularity, 1.0) ** -0.3)
     factors = np.zeros((len(popularity), count), dtype=np.float32)
     rank = min(count, min(weighted.shape) - 1)
+    if rank < 1:
+        return factors
     _, strength, titles = svds(weighted, k=rank, v0=np.ones(min(weighted.shape)))
     factors[:, :rank] = (titles.T * np.sqrt(strength)).astype(np.float32)
     # The sign of a singular vector is arbitrary: make its largest entry positive, so that runs can be compared.
@@ -209,3 +211,15 @@ def rebuilt(trained: Trained, prepared: Prepared, histories: Sequence[History]) 
     weigher = copy.deepcopy(trained.weigher)
     weigher.log_popularity.copy_(torch.log(torch.from_numpy(tables.popularity).clamp(min=1.0)))
     return Neural(weigher, tables)
+
+
+@dataclass(frozen=True, slots=True)
+class Rebuilder:
+    """Trained weights that can be put over tables of any histories (training.hybrid.fitted.Maker)."""
+
+    trained: Trained
+    prepared: Prepared = field(repr=False)
+
+    def __call__(self, histories: Sequence[History]) -> Neural:
+        """See :func:`rebuilt`."""
+        return rebuilt(self.trained, self.prepared, histories)

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 CHAMPION, CHALLENGER, PREVIOUS = "champion", "challenger", "previous"
 ROLLED_BACK_TAG, ARCHIVED_TAG = "rolled_back_at", "archived_at"
+COMPARISON_TAG = "comparison_only"
+"""Why an imported version is not to be served (training.importing)."""
 
 
 def client(settings: Settings) -> MlflowClient:
@@ -89,10 +91,19 @@ def promote(settings: Settings, version: str) -> None:
     """Make a version champion; what was champion becomes previous.
 
     Raises:
-        NexusError: ``not_found`` for an unknown version, ``unavailable`` when the registry is away.
+        NexusError: ``not_found`` for an unknown version, ``conflict`` for one that is there for comparison only,
+            ``unavailable`` when the registry is away.
     """
     registry, name = client(settings), settings.mlflow.model_name
-    require(registry, name, version)
+    reason = require(registry, name, version).tags.get(COMPARISON_TAG)
+    if reason:
+        raise NexusError(
+            f"version {version} is registered for comparison only: {reason}",
+            category=Category.CONFLICT,
+            field="version",
+            value=version,
+            remedy="train on the platform's own data: bin/nexus train RECIPE --data training_nexus__examples --out DIR",
+        )
     bundle.publish(settings, registry, version)
     current = aliased(registry, name, CHAMPION)
     if current not in (None, version):

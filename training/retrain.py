@@ -17,8 +17,8 @@ from typing import Any
 from nexus.errors import Category, NexusError
 from nexus.settings import Settings
 from training import experiment, tracking
-from training.config import RecommenderConfig
-from training.experiment import NETWORK
+from training.experiment import HYBRID
+from training.hybrid.config import HybridConfig
 from training.provenance import code_version, environment
 from training.rebuild import Restored
 
@@ -142,11 +142,11 @@ def _other_code(version: str, tags: Mapping[str, str], *, is_any_code: bool) -> 
     )
 
 
-def _configuration(version: str, record: Mapping[str, Any]) -> tuple[RecommenderConfig, int]:
-    config = dict(record["configs"][NETWORK])
+def _configuration(version: str, record: Mapping[str, Any]) -> tuple[HybridConfig, int]:
+    config = dict(record["configs"][HYBRID])
     seed = int(config.pop("seed"))
     try:
-        return RecommenderConfig(**config), seed
+        return HybridConfig(**config), seed
     except ValueError as error:
         raise NexusError(
             f"the configuration of version {version} does not fit this code",

@@ -20,10 +20,22 @@ import numpy as np
 
 from nexus.settings import ROOT
 from training import metrics, run_export
+from training.content.vectors import TextVectors
 from training.evaluation import Outcome, Scorer, evaluate
 from training.files.reading import Loaded
 from training.floor_models import FLOORS, FloorModel
-from training.models_api import Explained, Exportable, Model, OnDevice, Refittable, Resumable, Tell
+from training.models_api import (
+    Composed,
+    Explained,
+    Exportable,
+    Model,
+    OnDevice,
+    Refittable,
+    Resumable,
+    TakesVectors,
+    Tell,
+    TooLittleError,
+)
 from training.protocols import Task
 from training.provenance import commit
 from training.recipes.registry import Recipe
@@ -44,6 +56,7 @@ class Order:
     seed: int
     device: str
     budget_s: float | None = None
+    vectors: TextVectors | None = None
 
     def identity(self) -> dict[str, Any]:
         """What must be the same for a run to be gone on with."""
@@ -56,7 +69,7 @@ class Order:
             "device": self.device,
             "budget_s": self.budget_s,
             "code": _code(),
-        }
+        } | ({} if self.vectors is None else {"vectors": self.vectors.sha256})
 
 
 def _code() -> str:
@@ -76,6 +89,7 @@ class Judged:
     validation_ndcg: float
     seconds: float
     settings: dict[str, Any] = field(default_factory=dict)
+    parts: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def as_dict(self) -> dict[str, Any]:
         """Plain data."""
@@ -84,7 +98,7 @@ class Judged:
             "validation_ndcg@10": self.validation_ndcg,
             "seconds": round(self.seconds, 1),
             "settings": self.settings,
-        }
+        } | ({"parts": self.parts} if self.parts else {})
 
 
 @dataclass(frozen=True)
@@ -104,10 +118,8 @@ def run(order: Order, folder: RunFolder, tell: Tell) -> dict[str, Any]:
         return finished
     started = time.monotonic()
     floors = {name: _floor(name, order, folder, tell) for name in FLOORS}
-    model = None
-    if order.recipe.build is not None:
-        left = NO_LIMIT_S if order.budget_s is None else max(order.budget_s - (time.monotonic() - started), 1.0)
-        model = _measured(_prepared(order.recipe.build(), order, folder), order, left, tell)
+    left = NO_LIMIT_S if order.budget_s is None else max(order.budget_s - (time.monotonic() - started), 1.0)
+    model = _model(order, folder, left, tell)
     best = _chosen(order, floors, model, tell)
     summary = _summary(order, best, floors, model, time.monotonic() - started)
     summary["onnx"] = _files(order, best, summary, folder, tell)
@@ -115,14 +127,28 @@ def run(order: Order, folder: RunFolder, tell: Tell) -> dict[str, Any]:
     return summary
 
 
+def _model(order: Order, folder: RunFolder, left_s: float, tell: Tell) -> _Measured | None:
+    """The recipe's model; None where it has none, or may give way to a floor and the data are too few for it."""
+    if order.recipe.build is None:
+        return None
+    model = _prepared(order.recipe.build(), order, folder)
+    try:
+        return _measured(model, order, left_s, tell)
+    except TooLittleError as error:
+        if not order.recipe.takes_best:
+            raise
+        tell(f"{model.name} cannot be trained on these data, {error.message} ({error.value}): the best floor is taken")
+        return None
+
+
 def _floor(name: str, order: Order, folder: RunFolder, tell: Tell) -> Judged:
     kept = folder.part(f"floor-{name}")
     if kept is not None:
         tell(f"{name}: kept from the interrupted run")
         return Judged(name, kept["metrics"], kept["validation_ndcg@10"], kept["seconds"], kept["settings"])
-    judged = _measured(FloorModel(name), order, _floor_budget(order), tell).judged
-    folder.keep(f"floor-{name}", judged.as_dict())
-    return judged
+    measured = _measured(FloorModel(name), order, _floor_budget(order), tell)
+    folder.keep(f"floor-{name}", measured.judged.as_dict() | {"ranks": measured.outcome.ranks.tolist()})
+    return measured.judged
 
 
 def _floor_budget(order: Order) -> float:
@@ -132,6 +158,8 @@ def _floor_budget(order: Order) -> float:
 def _prepared(model: Model, order: Order, folder: RunFolder) -> Model:
     if isinstance(model, OnDevice):
         model.use_device(order.device)
+    if isinstance(model, TakesVectors) and order.vectors is not None:
+        model.use_vectors(order.vectors.of)
     if isinstance(model, Resumable):
         folder.checkpoint.mkdir(exist_ok=True)
         model.keep_in(folder.checkpoint)
@@ -154,7 +182,18 @@ def _measured(model: Model, order: Order, budget_s: float, tell: Tell) -> _Measu
     if task.unseen is not None:
         found |= metrics.unseen_figures(scorer, task.test, task.unseen)
     settings = dict(fitted.settings) if isinstance(fitted, Explained) else {}
-    return _Measured(Judged(model.name, found, ndcg, time.monotonic() - started, settings), scorer, outcome)
+    seconds = time.monotonic() - started
+    alone = _parts(scorer, order) if isinstance(scorer, Composed) else {}
+    return _Measured(Judged(model.name, found, ndcg, seconds, settings, alone), scorer, outcome)
+
+
+def _parts(scorer: Composed, order: Order) -> dict[str, dict[str, float]]:
+    """The test figures of every part alone; nothing is chosen by them."""
+    task, size = order.task, order.loaded.dataset.size
+    return {
+        name: metrics.figures(evaluate(part, task.test, size), task.test.targets, task.relearn)
+        for name, part in scorer.every_part(task.relearn).items()
+    }
 
 
 def _chosen(order: Order, floors: Mapping[str, Judged], model: _Measured | None, tell: Tell) -> _Measured:
@@ -187,6 +226,7 @@ def _summary(
         "model": best.judged.name,
         "words": task.words,
         "budget_s": order.budget_s,
+        "vectors_sha256": None if order.vectors is None else order.vectors.sha256,
         "data": {
             "origin": order.loaded.origin,
             "viewers": len(dataset.viewers),

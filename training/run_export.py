@@ -40,7 +40,7 @@ CHECKED = 512
 
 @dataclass(frozen=True)
 class OnnxScorer:
-    """An ONNX file with the inputs of training.bundle_format, as a scorer."""
+    """An ONNX file with the inputs of training.bundle_format, as a scorer; nobody's contributions are asked for."""
 
     running: Any
     history_length: int
@@ -58,13 +58,11 @@ class OnnxScorer:
         if asked_at_s is not None:
             newest = np.array([h.at_s[-1] if len(h) else at for h, at in zip(histories, asked_at_s, strict=True)])
             ages += (np.maximum(asked_at_s - newest, 0.0) / SECONDS_PER_DAY).astype(np.float32)[:, None] * (items > 0)
-        arrays: dict[str, np.ndarray] = dict(
-            zip(INPUTS, (items, values, ages, np.ascontiguousarray(contexts)), strict=True)
-        )
+        given = (items, values, ages, np.ascontiguousarray(contexts), np.zeros((len(items), 1), np.int64))
+        arrays: dict[str, np.ndarray] = dict(zip(INPUTS, given, strict=True))
         blocks = [slice(start, start + ROWS) for start in range(0, len(items), ROWS)]
-        parts = [
-            self.running.run(["scores"], {name: array[rows] for name, array in arrays.items()})[0] for rows in blocks
-        ]
+        feeds = [{name: array[rows] for name, array in arrays.items()} for rows in blocks]
+        parts = [self.running.run(["scores"], feed)[0] for feed in feeds]
         found: Floats = np.concatenate(parts)
         return found
 
@@ -102,6 +100,7 @@ def write(
         data_hash=dataset.data_hash,
         data_version=dataset.data_version,
         history_length=scorer.history_length,
+        inputs=tuple(taken.name for taken in running.get_inputs()),
         outputs=tuple(output.name for output in running.get_outputs()),
         context_features=dataset.context_features,
         titles=dataset.size - 1,

@@ -14,6 +14,7 @@ import fcntl
 import io
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +32,7 @@ ORDER, SUMMARY, RANKS, PARTS, CHECKPOINT, LOCK = (
     "checkpoint",
     ".lock",
 )
+_HALF = re.compile(r"\..+\.\d+")
 
 
 @dataclass(frozen=True)
@@ -108,8 +110,17 @@ def claimed(path: Path, order: Mapping[str, Any]) -> Iterator[RunFolder]:
                 "another process trains into this folder", path, "wait for it, or name another folder"
             ) from None
         _refuse_other_order(path, order)
+        _remove_half_files(path)
         write_atomically(path / ORDER, dict(order))
         yield RunFolder(path)
+
+
+def _remove_half_files(path: Path) -> None:
+    """What a killed run was writing: files that appear whole are written beside their place, under the process's number."""
+    for folder in (path, path / PARTS, path / CHECKPOINT):
+        for item in folder.glob(".*"):
+            if item.is_file() and _HALF.fullmatch(item.name):
+                item.unlink()
 
 
 def _refuse_other_content(path: Path) -> None:

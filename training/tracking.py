@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version as version_of
@@ -17,11 +18,15 @@ from typing import TYPE_CHECKING, Any
 
 from nexus.settings import Settings
 from training import bundle, catalog, export, plots, registry, snapshot
-from training.bundle_format import MODEL_FILE, Manifest
-from training.config import RecommenderConfig
+from training.bundle_format import MODEL_FILE, TRAINED, Manifest
 from training.dataset import Dataset
-from training.experiment import NETWORK, Experiment
+from training.evaluation import Scorer
+from training.experiment import Experiment
 from training.export import Exported
+from training.floors import Fitted
+from training.hybrid import stored
+from training.hybrid.config import HybridConfig
+from training.models_api import Exportable
 from training.provenance import code_version, commit, environment
 from training.snapshot import Pin
 
@@ -45,7 +50,7 @@ class Logged:
     exported: Exported
 
 
-def fingerprint(dataset: Dataset, config: RecommenderConfig, seed: int) -> str:
+def fingerprint(dataset: Dataset, config: HybridConfig, seed: int) -> str:
     """Equal when the same data, configuration, seed and code would be trained again."""
     facts = (dataset.data_hash, config.fingerprint(), str(seed), code_version(), *dataset.context_features)
     return hashlib.sha256("|".join(facts).encode()).hexdigest()[:16]
@@ -85,7 +90,7 @@ def log(settings: Settings, experiment: Experiment, pin: Pin | None = None) -> L
             (folder / PIN_FILE).write_text(json.dumps(_everything(experiment, pin), indent=1), encoding="utf-8")
         _figures(run.info.run_id, experiment, exported)
         mlflow.log_artifacts(temporary)
-        version = _register(settings, exported.path)
+        version = register_onnx(settings, exported.path)
     name = settings.mlflow.model_name
     tags = {catalog.METRICS_TAG: json.dumps(experiment.table()[winner.name])} | tags
     for key, value in tags.items():
@@ -158,11 +163,10 @@ def _everything(experiment: Experiment, pin: Pin) -> dict[str, Any]:
 def _bundle(settings: Settings, experiment: Experiment, folder: Path) -> Exported:
     """Export the winner, refitted on everything, and assemble its bundle; the ONNX file itself is not logged twice."""
     dataset, winner, table = experiment.dataset, experiment.winner, experiment.table()
-    length = experiment.config.history_length
     home = folder / bundle.ARTIFACTS
     home.mkdir()
-    scorer = export.scorer_of(winner.fit(dataset.histories), length)
-    exported = export.export(scorer, dataset, home / MODEL_FILE, history_length=length)
+    length = experiment.config.history_length
+    exported = _exported(winner.fit(dataset.histories), dataset, home / MODEL_FILE, length)
     manifest = Manifest(
         version="unpublished",
         model_name=settings.mlflow.model_name,
@@ -171,7 +175,7 @@ def _bundle(settings: Settings, experiment: Experiment, folder: Path) -> Exporte
         data_version=dataset.data_version,
         kind=winner.name,
         metrics=table[winner.name],
-        floors={name: figures for name, figures in table.items() if name not in (winner.name, NETWORK)},
+        floors={name: figures for name, figures in table.items() if name not in (winner.name, *TRAINED)},
         protocol=experiment.protocol,
         history_length=length,
         context_features=dataset.context_features,
@@ -188,23 +192,29 @@ def _bundle(settings: Settings, experiment: Experiment, folder: Path) -> Exporte
     )
 
 
+def _exported(fitted: Scorer, dataset: Dataset, path: Path, length: int) -> Exported:
+    if isinstance(fitted, Exportable):
+        return fitted.export(dataset, path)
+    assert isinstance(fitted, Fitted)  # noqa: S101 (a floor: nothing else wins)
+    return export.export(export.scorer_of(fitted, length), dataset, path, history_length=length)
+
+
 def _files(experiment: Experiment, folder: Path) -> None:
     from safetensors.torch import save_file
 
     (folder / RECORD_FILE).write_text(json.dumps(experiment.record()), encoding="utf-8")
     (folder / ENVIRONMENT_FILE).write_text(json.dumps(environment(), indent=1), encoding="utf-8")
-    (folder / "curves.png").write_bytes(plots.curves(experiment.trained.curve))
+    (folder / "curves.png").write_bytes(plots.curves(experiment.curves))
     (folder / "floors.png").write_bytes(plots.comparison(experiment.table()))
-    state = {key: value.contiguous() for key, value in experiment.trained.weigher.state_dict().items()}
-    save_file(state, str(folder / WEIGHTS_FILE))
+    save_file(stored.state_of(experiment.hybrid), str(folder / WEIGHTS_FILE))
 
 
 def _figures(run_id: str, experiment: Experiment, exported: Exported) -> None:
     import mlflow
 
-    mlflow.log_params({"seed": experiment.seed} | experiment.config.model_dump())
+    mlflow.log_params({"seed": experiment.seed} | _flat(experiment.config.model_dump(mode="json")))
     for name, entry in experiment.entries.items():
-        if name != NETWORK:
+        if name not in TRAINED:
             mlflow.log_params({f"{name}.{key}": value for key, value in entry.config.items()})
     table = experiment.table()
     figures = dict(table[experiment.winner.name]) | exported.metrics()
@@ -212,12 +222,26 @@ def _figures(run_id: str, experiment: Experiment, exported: Exported) -> None:
         figures |= {f"{name}.{metric}": value for metric, value in found.items()}
     figures |= {f"seconds.{part}": value for part, value in experiment.seconds.items()}
     mlflow.log_metrics(figures, run_id=run_id)
-    for point in experiment.trained.curve:
-        kept = {f"curve.{key}": value for key, value in point.items() if key != "epoch" and value == value}
-        mlflow.log_metrics(kept, step=int(point["epoch"]), run_id=run_id)
+    figures_of = {
+        f"weight.{name}": float(w) for name, w in zip(experiment.hybrid.parts, experiment.hybrid.weights, strict=True)
+    }
+    mlflow.log_metrics(figures_of, run_id=run_id)
+    for name, curve in experiment.curves.items():
+        for point in curve:
+            kept = {f"curve.{name}.{key}": value for key, value in point.items() if key != "epoch" and value == value}
+            mlflow.log_metrics(kept, step=int(point["epoch"]), run_id=run_id)
 
 
-def _register(settings: Settings, path: Path) -> str:
+def _flat(values: Mapping[str, Any], start: str = "") -> dict[str, Any]:
+    """Nested values as one level: ``mixture.layers``."""
+    found: dict[str, Any] = {}
+    for key, value in values.items():
+        found |= _flat(value, f"{start}{key}.") if isinstance(value, dict) else {f"{start}{key}": value}
+    return found
+
+
+def register_onnx(settings: Settings, path: Path) -> str:
+    """Register an ONNX file as a new version; the file is removed."""
     import mlflow.onnx
     import onnx
 

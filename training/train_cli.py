@@ -67,6 +67,9 @@ def train(
     out: Annotated[
         Path | None, typer.Option(help="Folder for summary.json, ranks.csv and model.onnx; goes on with what is there.")
     ] = None,
+    vectors: Annotated[
+        Path | None, typer.Option(help="Text vectors of titles (.npz: ids, vectors) for recipes that use them.")
+    ] = None,
     is_list: Annotated[bool, typer.Option("--list", help="Explain recipes and protocols, and end.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary for programs.")] = False,
 ) -> None:
@@ -86,7 +89,7 @@ def train(
     budget_s = None if budget is None else budget * 60.0
     try:
         with _libraries_quiet():
-            summary = _run(recipe, data, protocol, seed, budget_s, str(device), out, _teller(said))
+            summary = _run(recipe, data, protocol, seed, budget_s, str(device), out, vectors, _teller(said))
     except (KeyboardInterrupt, SystemExit):  # Lightning turns the first into the second
         console(is_error=True).print(
             f"interrupted: what is done is kept in {out}; the same command goes on", markup=False
@@ -99,15 +102,24 @@ def train(
 
 
 def _run(
-    recipe: str, data: str, protocol: str, seed: int, budget_s: float | None, device: str, out: Path, tell: Tell
+    recipe: str,
+    data: str,
+    protocol: str,
+    seed: int,
+    budget_s: float | None,
+    device: str,
+    out: Path,
+    vectors: Path | None,
+    tell: Tell,
 ) -> dict[str, Any]:
     from training import protocols, run
+    from training.content.vectors import TextVectors
     from training.files import reading
     from training.recipes import registry
     from training.run_folder import claimed
 
     built, named = registry.named(recipe), protocols.named(protocol)
-    place = _place(device)
+    place, texts = _place(device), None if vectors is None else TextVectors.read(vectors)
     loaded = reading.load(data, _lake)
     tell(
         f"{loaded.origin}: {len(loaded.dataset.viewers)} viewers, {loaded.dataset.size - 1} titles, "
@@ -115,7 +127,7 @@ def _run(
     )
     for note in loaded.notes:
         tell(f"note: {note}")
-    order = run.Order(built, loaded, named.make(loaded.dataset), seed, place, budget_s)
+    order = run.Order(built, loaded, named.make(loaded.dataset), seed, place, budget_s, texts)
     with claimed(out, order.identity()) as folder:
         return run.run(order, folder, tell)
 

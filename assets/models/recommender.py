@@ -17,8 +17,10 @@ from features.schema import CONTEXT_FEATURES
 from nexus import temporal_names as names
 from nexus.errors import not_found
 from nexus.settings import Settings
-from training import challenge, dataset, experiment, plots, registry, snapshot, tracking
-from training.config import Compute, RecommenderConfig
+from training import challenge, dataset, experiment, plots, registry, snapshot, tables, tracking
+from training.bundle_format import TRAINED
+from training.config import Compute
+from training.hybrid.config import HybridConfig
 
 _SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased", "validation_ndcg_10")
 
@@ -33,8 +35,8 @@ _SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased
 def model_recommender__candidate(
     context: dg.AssetExecutionContext, platform: PlatformResource
 ) -> dg.MaterializeResult[None]:
-    """Train the network beside the floors, log the run, register the best on validation titles as challenger."""
-    settings, source, config = platform.settings(), read_source(platform), RecommenderConfig()
+    """Train the hybrid beside the floors, log the run, register the best on validation titles as challenger."""
+    settings, source, config = platform.settings(), read_source(platform), HybridConfig()
     data, seed = source.dataset, settings.training.seeds[0]
     wanted = tracking.fingerprint(data, config, seed)
     known = tracking.find(settings, wanted)
@@ -66,9 +68,10 @@ def model_recommender__candidate(
         "titles": data.size - 1,
         "table": _table(done.table()),
         "protocol": done.protocol,
-        "curves": _picture(plots.curves(done.trained.curve)),
+        "curves": _picture(plots.curves(done.curves)),
         "floors": _picture(plots.comparison(done.table())),
-        "best_epoch": done.trained.best_epoch,
+        "parts": dg.MetadataValue.json(dict(done.hybrid.settings["weights"])),
+        "chosen": dg.MetadataValue.json(done.hybrid.settings["chosen"]),
     }
     measured = logged.exported.metrics() | {f"{part}_s": seconds for part, seconds in done.seconds.items()}
     return _result(wanted, facts | measured)
@@ -80,13 +83,18 @@ def model_recommender__evaluation(platform: PlatformResource) -> dg.MaterializeR
     settings, data = platform.settings(), read(platform)
     version = _version_of(settings, data)
     judged = challenge.judge(settings, data, version)
+    lengths = [len(history) for history in dataset.leave_out(data, last=1, name="test").histories]
+    ranks = tracking.record_of(settings, version)["ranks"]
+    found = tables.by_length({name: of for name, of in ranks.items() if len(of) == len(lengths)}, lengths)
     facts = {
         "version": version,
         "champion": judged.champion or "none yet",
         "is_accepted": judged.decision.is_accepted,
         "decision": judged.decision.words(),
         "comparisons": dg.MetadataValue.json(judged.decision.as_dict()),
-        "table": _table(judged.metrics),
+        "table": dg.MetadataValue.md(tables.by_candidate(judged.metrics, judged.kind, TRAINED[1:])),
+        "by_history_length": dg.MetadataValue.md(tables.of_lengths(found)),
+        "by_history_length_plot": _picture(plots.by_length(found)),
         "protocol": judged.protocol,
     }
     return _result(f"{version}:{judged.champion}:{judged.decision.is_accepted}", facts)
@@ -144,7 +152,7 @@ def _promote(settings: Settings, judged: challenge.Judged) -> str:
 
 
 def _version_of(settings: Settings, data: dataset.Dataset) -> str:
-    wanted = tracking.fingerprint(data, RecommenderConfig(), settings.training.seeds[0])
+    wanted = tracking.fingerprint(data, HybridConfig(), settings.training.seeds[0])
     version = tracking.find(settings, wanted)
     if version is None:
         raise not_found(

@@ -7,7 +7,7 @@ Does not belong here: the form of a bundle (training.bundle_format), what is don
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,26 @@ import numpy.typing as npt
 from nexus import logs
 from nexus.errors import NexusError
 from serving.metrics import Metrics
-from training.bundle_format import Bundle, Manifest, bundle_folder, damaged, read_bundle, read_pointer
+from training.bundle_format import (
+    MANIFEST_FILE,
+    WHOLE_INPUTS,
+    Bundle,
+    Manifest,
+    bundle_folder,
+    damaged,
+    read_bundle,
+    read_pointer,
+)
 
 Floats = npt.NDArray[np.float32]
 _LOG = logs.get(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Scored:
-    """What the model says about every title of its vocabulary."""
+class Asked:
+    """One history in the form that the model takes."""
 
-    scores: Floats  # [N+1]
-    contributions: Floats  # [L, N+1]
+    feed: Mapping[str, npt.NDArray[Any]]
 
 
 class Champion:
@@ -42,24 +50,50 @@ class Champion:
         self.index = {content_id: position for position, content_id in enumerate(bundle.vocabulary) if position}
         self.history_length = bundle.manifest.history_length
         self._session = session
+        self._taken = frozenset(node.name for node in session.get_inputs())
+        self._gives_whole = bundle.manifest.inputs == WHOLE_INPUTS
 
-    def score(
+    def ask(
         self, items: Sequence[int], values: Sequence[float], ages_days: Sequence[float], context: Sequence[float]
-    ) -> Scored:
-        """Score every title for one history, oldest first; it is padded at the left."""
-        length = self.history_length
-        missing = length - len(items)
-        feed = {
+    ) -> Asked:
+        """One history, oldest first; it is padded at the left."""
+        missing = self.history_length - len(items)
+        feed: dict[str, npt.NDArray[Any]] = {
             "items": np.array([[0] * missing + list(items)], dtype=np.int64),
             "values": np.array([[0.0] * missing + list(values)], dtype=np.float32),
             "ages_days": np.array([[0.0] * missing + list(ages_days)], dtype=np.float32),
             "context": np.array([list(context)], dtype=np.float32),
         }
-        taken = {node.name for node in self._session.get_inputs()}
-        scores, contributions = self._session.run(
-            ["scores", "contributions"], {name: value for name, value in feed.items() if name in taken}
-        )
-        return Scored(scores[0], contributions[0])
+        return Asked(feed)
+
+    def scores(self, asked: Asked) -> Floats:
+        """What the model says about every title of its vocabulary, ``[N+1]``."""
+        return self._run("scores", asked, [0])
+
+    def contributions(self, asked: Asked, titles: Sequence[int]) -> Floats:
+        """What each title of the history adds to the scores of the given titles, ``[L, K]``; one title at least."""
+        found = self._run("contributions", asked, titles)
+        return found[:, list(titles)] if self._gives_whole else found
+
+    def _run(self, output: str, asked: Asked, titles: Sequence[int]) -> Floats:
+        feed = {**asked.feed, "titles": np.array([list(titles)], dtype=np.int64)}
+        taken = {name: value for name, value in feed.items() if name in self._taken}
+        found: Floats = self._session.run([output], taken)[0][0]
+        return found
+
+    def warm(self) -> str | None:
+        """Run both outputs; what is wrong with them, if anything."""
+        known = min(1, len(self.vocabulary) - 1)
+        asked = self.ask([known], [1.0], [1.0], [0.0] * len(self.manifest.context_features))
+        size = len(self.vocabulary)
+        for count in (1, 2, 3):
+            scores, parts = self.scores(asked), self._run("contributions", asked, [known] * count)
+            shape = (self.history_length, size if self._gives_whole else count)
+            if scores.shape != (size,) or parts.shape != shape:
+                return f"outputs {scores.shape}, {parts.shape}; expected {(size,)}, {shape}"
+            if not np.isfinite(scores[1:]).all() or not np.isfinite(parts[:, -1]).all():
+                return "outputs that are no numbers"
+        return None
 
 
 def load_champion(folder: Path) -> Champion:
@@ -75,18 +109,21 @@ def load_champion(folder: Path) -> Champion:
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    features = len(bundle.manifest.context_features)
     try:
         session = onnxruntime.InferenceSession(str(bundle.model_path), options, providers=["CPUExecutionProvider"])
         champion = Champion(bundle, session)
-        known = min(1, len(bundle.vocabulary) - 1)
-        for _ in range(3):
-            warm = champion.score([known], [1.0], [1.0], [0.0] * features)
+        complaint = champion.warm()
     except Exception as error:  # onnxruntime's own errors share no base class  # noqa: BLE001
         raise damaged(bundle.model_path, f"it does not run ({type(error).__name__})") from None
-    shape = (champion.history_length, len(bundle.vocabulary))
-    if warm.contributions.shape != shape or warm.scores.shape != shape[1:] or not np.isfinite(warm.scores[1:]).all():
-        raise damaged(bundle.model_path, f"outputs {warm.scores.shape}, {warm.contributions.shape}; expected {shape}")
+    if complaint is not None:
+        raise damaged(bundle.model_path, complaint)
+    return champion
+
+
+def _of_version(folder: Path, version: str) -> Champion:
+    champion = load_champion(folder)
+    if champion.version != version:
+        raise damaged(folder / MANIFEST_FILE, f"it is of version {champion.version}, not {version}")
     return champion
 
 
@@ -113,7 +150,7 @@ class Watcher:
             folder = bundle_folder(self._url, version)
             if self._refused == (version, _stamp(folder)):
                 return False
-            champion = await asyncio.to_thread(load_champion, folder)
+            champion = await asyncio.to_thread(_of_version, folder, version)
         except (NexusError, OSError, ValueError) as error:
             if self._refused is None or self._refused[0] != version:
                 _LOG.error("model_refused", version=version, reason=str(error), kept=self._served)

@@ -17,14 +17,12 @@ from nexus import logs
 from nexus.settings import Settings
 from serving.models.champion import Champion
 from training import catalog
-from training.bundle_format import Manifest
+from training.bundle_format import TRAINED, Manifest
 
 WITHIN_S = 2.0
 FRESH_S = 5.0
 WITH_FLOORS = 50
 """The newest versions are shown beside their floors."""
-NETWORK = "attention"
-"""The trained candidate: no floor, also where a floor won."""
 _LOG = logs.get(__name__)
 
 
@@ -91,7 +89,7 @@ class Models:
         if run_id and run_id not in self._floors:
             answer = await client.get(catalog.RUN_PATH, params={"run_id": run_id})
             if answer.is_success:
-                without = (model["kind"] or "", NETWORK)
+                without = (model["kind"] or "", *TRAINED)
                 self._floors[run_id] = catalog.floors_of(
                     answer.json(), measured=list(model["metrics"]), without=without
                 )

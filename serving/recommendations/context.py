@@ -7,6 +7,7 @@ Belongs here: the time limit, the neutral default, keeping what was read for as 
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from time import monotonic
@@ -38,7 +39,8 @@ class Context:
     async def of(self, user_id: UUID, names: Sequence[str]) -> list[float]:
         """The features of these names, in this order; 0 = not known."""
         found = await self._find(user_id) if names else {}
-        return [float(found.get(name, 0.0)) for name in names]
+        values = [float(found.get(name, 0.0)) for name in names]
+        return [value if math.isfinite(value) else 0.0 for value in values]
 
     def is_settled(self, user_id: UUID, names: Sequence[str]) -> bool:
         """Whether :meth:`of` would say the same again a moment later."""

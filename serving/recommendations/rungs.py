@@ -60,7 +60,7 @@ def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], li
     used = champion_history(champion, viewer)[::-1]
     if not used:
         raise NothingToSay("no title of the history is known to the model")
-    scored = champion.score(
+    asked = champion.ask(
         [champion.index[entry["content_id"]] for entry in used],
         [signal(entry) for entry in used],
         [max(0.0, (now_ms - entry["at_ms"]) / DAY_MS) for entry in used],
@@ -68,9 +68,11 @@ def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], li
     )
     allowed = library.is_offered.copy()
     allowed[[champion.index[one] for one in viewer.barred() if one in champion.index]] = False
-    scores = np.where(allowed, scored.scores, -np.inf)
-    chosen = top(scores, limit)
-    parts = scored.contributions[-len(used) :, chosen]
+    scores = np.where(allowed, champion.scores(asked), -np.inf)
+    chosen = top(scores, limit).tolist()
+    if not chosen:
+        return []
+    parts = champion.contributions(asked, chosen)[-len(used) :]
     names = [entry["content_id"] for entry in used]
     return [
         Pick(

@@ -63,7 +63,9 @@ class Explanation(BaseModel):
     """Every number behind a score: the contributions of the history and the static part add up to it."""
 
     history: list[HistoryPart]
-    static: float
+    static: float = Field(
+        description="the rest of the score: what no watched title moves, and what several of them move only together"
+    )
 
 
 class Item(BaseModel):

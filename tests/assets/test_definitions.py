@@ -60,14 +60,16 @@ def test_assets__that_are_tables__have_blocking_generated_checks(defs: dg.Defini
             assert all(graph.get(names[name]).blocking for name in ("schema", "rows")), key
 
 
-def test_jobs__pipeline__holds_every_asset_but_reports_care_and_the_chains(defs: dg.Definitions) -> None:
+def test_jobs__pipeline__holds_every_asset_but_reports_care_sweeps_and_the_chains(defs: dg.Definitions) -> None:
     job, graph = defs.resolve_job_def("pipeline"), defs.resolve_asset_graph()
     chain = set(defs.resolve_job_def("chain").asset_layer.executable_asset_keys)
     wanted = {key for key in graph.get_all_asset_keys() if graph.get(key).group_name not in {"reports", "care"}}
     assert {key.to_user_string() for key in chain} == {
         key.to_user_string() for key in graph.get_all_asset_keys() if "_chain__" in key.to_user_string()
     }
-    assert set(job.asset_layer.executable_asset_keys) == wanted - chain
+    sweep = set(defs.resolve_job_def("sweep").asset_layer.executable_asset_keys)
+    assert {key.to_user_string() for key in sweep} == {"model_recommender__sweep"}
+    assert set(job.asset_layer.executable_asset_keys) == wanted - chain - sweep
 
 
 def test_definitions__with_overrides__uses_them() -> None:

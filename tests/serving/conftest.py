@@ -44,15 +44,18 @@ def write_bundle(folder: Path, version: str, vocabulary: list[str], *, tilt: flo
     position = np.arange(count)
     weight = np.where((position[:, None] % 2) == (position[None, :] % 2), 1.0, -0.2).astype(np.float32)
     weight += (0.001 * (count - np.abs(position[:, None] - position[None, :]))).astype(np.float32)
-    weight[0] = 0
+    weight[0] = weight[:, 0] = 0
     static = (0.01 * tilt * position).astype(np.float32)
     nodes = [
         helper.make_node("Gather", ["weight", "items"], ["rows"], axis=0),
         helper.make_node("Add", ["values", "half"], ["strength"]),
         helper.make_node("Unsqueeze", ["strength", "last"], ["strength3"]),
-        helper.make_node("Mul", ["rows", "strength3"], ["contributions"]),
-        helper.make_node("ReduceSum", ["contributions", "middle"], ["summed"], keepdims=0),
+        helper.make_node("Mul", ["rows", "strength3"], ["whole"]),
+        helper.make_node("ReduceSum", ["whole", "middle"], ["summed"], keepdims=0),
         helper.make_node("Add", ["summed", "static"], ["scores"]),
+        helper.make_node("Unsqueeze", ["titles", "middle"], ["columns"]),
+        helper.make_node("Expand", ["columns", "every_row"], ["everywhere"]),
+        helper.make_node("GatherElements", ["whole", "everywhere"], ["contributions"], axis=2),
     ]
     named = {
         "weight": weight,
@@ -60,6 +63,7 @@ def write_bundle(folder: Path, version: str, vocabulary: list[str], *, tilt: flo
         "half": np.array([0.5], np.float32),
         "last": np.array([2], np.int64),
         "middle": np.array([1], np.int64),
+        "every_row": np.array([1, LENGTH, 1], np.int64),
     }
     floats = [
         helper.make_tensor_value_info(name, TensorProto.FLOAT, ["B", LENGTH if name != "context" else 1])
@@ -68,10 +72,14 @@ def write_bundle(folder: Path, version: str, vocabulary: list[str], *, tilt: flo
     graph = helper.make_graph(
         nodes,
         "tiny",
-        [helper.make_tensor_value_info("items", TensorProto.INT64, ["B", LENGTH]), *floats],
+        [
+            helper.make_tensor_value_info("items", TensorProto.INT64, ["B", LENGTH]),
+            *floats,
+            helper.make_tensor_value_info("titles", TensorProto.INT64, ["B", "K"]),
+        ],
         [
             helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["B", count]),
-            helper.make_tensor_value_info("contributions", TensorProto.FLOAT, ["B", LENGTH, count]),
+            helper.make_tensor_value_info("contributions", TensorProto.FLOAT, ["B", LENGTH, "K"]),
         ],
         [numpy_helper.from_array(value, name) for name, value in named.items()],
     )

@@ -47,7 +47,8 @@ def test_ranked__constant_scores__put_the_target_last() -> None:
 
 def test_ranked__target_score_not_a_number__is_last() -> None:
     scores = np.array([[0, 1, np.nan, 2]], np.float32)
-    assert ranked(scores, [np.array([], np.int64)], np.array([2]))[0].tolist() == [4]
+    assert ranked(scores, [np.array([], np.int64)], np.array([2]))[0].tolist() == [3]
+    assert ranked(scores, [np.array([3])], np.array([2]))[0].tolist() == [2]
 
 
 def test_ranked__top__never_has_a_seen_title_or_the_padding() -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from training import gate
-from training.bundle_format import Manifest
+from training.bundle_format import WHOLE_INPUTS, Manifest
 
 pytestmark = pytest.mark.unit
 
@@ -79,3 +79,10 @@ def test_check_form__catalogue_shrank__is_refused_with_both_numbers() -> None:
     assert "100" in complaint
     assert gate.check_form(enough, (), served_titles=100) == []
     assert gate.decide(GOOD, {}, BAD, is_floor=False, complaints=[complaint]).words().startswith("refused: it knows 89")
+
+
+def test_check_form__signature_of_before__is_refused() -> None:
+    made = {"version": "1", "model_name": "m", "created_at": datetime.now(UTC), "data_hash": "x", "history_length": 5}
+    (complaint,) = gate.check_form(Manifest(**made, files={}, inputs=WHOLE_INPUTS), (), served_titles=None)
+    assert complaint.startswith("signature")
+    assert gate.check_form(Manifest(**made, files={}), (), served_titles=None) == []

@@ -25,8 +25,8 @@ from nexus.errors import Category, NexusError, unavailable
 from nexus.lake.lake import Lake
 from nexus.settings import MlflowSettings, Settings
 from training import dvc, experiment, registry, retrain, snapshot, tracking
-from training.config import RecommenderConfig
 from training.rebuild import restore
+from training.recipes.hybrid import VALUES
 
 pytestmark = pytest.mark.integration
 AT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -104,10 +104,7 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 def register(settings: Settings, found: snapshot.Source) -> str:
     with snapshot.keeping(settings, found) as kept:
-        config = RecommenderConfig(
-            history_length=8, width=8, folds=2, positions=4, earliest=2, factors=4, dimension=8, batch_size=32
-        )
-        done = experiment.run(found.dataset, config, seed=1, max_seconds=300)
+        done = experiment.run(found.dataset, VALUES["hybrid-debug"], seed=1, max_seconds=300)
     return tracking.log(settings, done, kept()).version
 
 
@@ -243,7 +240,14 @@ def test_retrain__same_code__gives_the_same_figures(settings: Settings) -> None:
     assert said["largest_difference"] == 0.0
     assert said["equal_ranks"] == 1.0
     assert {figure["metric"] for figure in said["metrics"]} >= {"ndcg_10", "hr_10", "validation_ndcg_10"}
-    assert {figure["candidate"] for figure in said["metrics"]} == {"attention", "ease", "popularity", "transitions"}
+    assert {figure["candidate"] for figure in said["metrics"]} == {
+        "attention",
+        "ease",
+        "hybrid",
+        "popularity",
+        "sequence",
+        "transitions",
+    }
 
 
 def test_retrain__figures_out_of_tolerance__are_named() -> None:

@@ -1,6 +1,7 @@
 """The network: tables, cross-fitting, training of a debug size, ONNX equal to torch, exact contributions."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -106,8 +107,9 @@ def test_export__any_candidate__agrees_with_its_scorer_and_adds_up(
     assert found.max_abs_difference < 1e-5
 
     running = export.session(path)
-    assert [value.name for value in running.get_inputs()] == ["items", "values", "ages_days", "context"]
+    assert [value.name for value in running.get_inputs()] == ["items", "values", "ages_days", "context", "titles"]
     inputs = export.real_inputs(data, [h.until(length) for h in split.histories[:5]], length)
+    inputs["titles"] = np.tile(np.arange(data.size), (5, 1))
     scores, contributions = running.run(["scores", "contributions"], inputs)
     empty = {name: np.zeros_like(array[:1]) for name, array in inputs.items()}
     static, nothing = running.run(["scores", "contributions"], empty)
@@ -116,6 +118,44 @@ def test_export__any_candidate__agrees_with_its_scorer_and_adds_up(
     if kind != "ease":  # the served rows of EASE are cut to their positive weights
         wanted = fitted.scores([h.until(length) for h in split.histories[:5]], inputs["context"])
         assert np.allclose(scores[:, 1:], wanted[:, 1:], rtol=5e-3, atol=2e-3)
+
+
+def test_exported__few_titles_asked__are_the_columns_of_all_and_leave_the_scores(
+    prepared: Prepared, trained: Trained, tmp_path: Path
+) -> None:
+    data, length = prepared.dataset, prepared.config.history_length
+    fitted = recommender.rebuilt(trained, prepared, data.histories)
+    scorer = export.scorer_of(fitted, length)
+    export.export(scorer, data, tmp_path / "m.onnx", history_length=length)
+    running = export.session(tmp_path / "m.onnx")
+    inputs = export.real_inputs(data, data.histories[:3], length)
+    by_definition = _contributions(scorer, inputs, data.size)
+    assert by_definition.any()
+    scores = running.run(["scores"], inputs)[0]
+    random = np.random.default_rng(1)
+    for count in (1, 2, 7, 3 * data.size):
+        titles = random.integers(0, data.size, (3, count))
+        found = running.run(["scores", "contributions"], inputs | {"titles": titles})
+        assert np.array_equal(found[0], scores)
+        wanted = np.take_along_axis(by_definition, np.repeat(titles[:, None], length, axis=1), axis=2)
+        assert np.allclose(found[1], wanted, rtol=1e-5, atol=1e-7)
+        assert not found[1][np.repeat(titles[:, None] == 0, length, axis=1)].any()
+
+
+def _contributions(scorer: Any, inputs: export.Inputs, size: int) -> np.ndarray:
+    """``[B, L, N+1]`` entry by entry: its weights times its rows."""
+    import torch
+
+    named = ("items", "values", "ages_days", "context")
+    with torch.no_grad():
+        weights = scorer.weigher(*(torch.from_numpy(inputs[name]) for name in named)).numpy()
+    index, near = scorer.index.numpy(), scorer.near.float().numpy()
+    whole = np.zeros((*inputs["items"].shape, size), np.float32)
+    for place in np.ndindex(inputs["items"].shape):
+        item = inputs["items"][place]
+        np.add.at(whole[place], index[item], weights[place] @ near[item])
+    whole[..., 0] = 0.0
+    return whole
 
 
 def test_exported__padding_anywhere_and_shifted_ages__change_nothing(

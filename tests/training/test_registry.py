@@ -11,9 +11,9 @@ from nexus.errors import NexusError
 from nexus.settings import ROOT, MlflowSettings, Settings
 from training import challenge, experiment, registry, tracking
 from training.bundle_format import MODEL_FILE, bundle_folder, read_champion, read_pointer
-from training.config import RecommenderConfig
 from training.dataset import Dataset
 from training.experiment import Experiment
+from training.recipes.hybrid import VALUES
 
 pytestmark = pytest.mark.integration
 
@@ -32,8 +32,8 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
 
 @pytest.fixture(scope="module")
-def done(world: Dataset, config: RecommenderConfig) -> Experiment:
-    return experiment.run(world, config, seed=1, max_seconds=60)
+def done(world: Dataset) -> Experiment:
+    return experiment.run(world, VALUES["hybrid-debug"], seed=1, max_seconds=60)
 
 
 @pytest.fixture(scope="module")
@@ -132,7 +132,7 @@ def test_refreshed__champion_on_other_data__ranks_its_titles(
 
     record = tracking.record_of(settings, versions[0])
     test = leave_out(done.dataset, last=1, name="test")
-    for kind in ("attention", "transitions"):
+    for kind in ("hybrid", "transitions"):
         again = challenge.refreshed(settings, done.dataset, versions[0], record | {"winner": kind})
         assert evaluate(again, test, done.dataset.size).ranks.tolist() == record["ranks"][kind]
 

@@ -24,9 +24,7 @@ Row = tuple[str, str, list[str]]
 
 def read(content: bytes, name: str) -> pl.DataFrame:
     """``content_id``, ``year`` (null where the title names none) and ``genres``; lines without an id are left out."""
-    lines = _text(content).splitlines()
-    form = name.removesuffix(".gz").rpartition(".")[2]
-    rows = {"csv": _csv, "dat": _dat, "item": _item}[form](lines)
+    rows = _rows(content, name)
     found = [
         (ref.strip(), _year(title), [g for g in genres if g not in NO_GENRES])
         for ref, title, genres in rows
@@ -35,9 +33,19 @@ def read(content: bytes, name: str) -> pl.DataFrame:
     return pl.DataFrame(found, schema=SCHEMA, orient="row").unique("content_id", keep="last", maintain_order=True)
 
 
+def names(content: bytes, name: str) -> dict[str, str]:
+    """What each title is called, by ``content_id``; as in the file, the year included."""
+    return {ref.strip(): title for ref, title, _ in _rows(content, name) if ref.strip()}
+
+
 def none() -> pl.DataFrame:
     """No title is known."""
     return pl.DataFrame(schema=SCHEMA)
+
+
+def _rows(content: bytes, name: str) -> Iterator[Row]:
+    form = name.removesuffix(".gz").rpartition(".")[2]
+    return {"csv": _csv, "dat": _dat, "item": _item}[form](_text(content).splitlines())
 
 
 def _text(content: bytes) -> str:

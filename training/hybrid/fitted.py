@@ -1,60 +1,94 @@
-"""The fitted hybrid: parts over some histories with their weights, as a scorer, and several of them compared at once.
+"""The fitted hybrid: the chosen parts over some histories with their weights, as a scorer.
 
-Belongs here: making parts over histories, scores, reasons, export. Does not belong here: learning (training.hybrid.model).
+Belongs here: making parts over histories, scores, export. Does not belong here: learning (training.hybrid.model), reasons (they
+are in the graph: training.hybrid.graph).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
-from training.dataset import Dataset, Floats, History, Split
-from training.evaluation import Scorer, ndcg, ranked
+from training.dataset import Dataset, Floats, History
+from training.evaluation import Scorer
 from training.hybrid import features, parts
 from training.hybrid.config import HybridConfig
-from training.hybrid.ranker import Weights
+from training.hybrid.selection import Step
+from training.recommender import Neural
+from training.sequence.scorer import SequenceScorer
 
 if TYPE_CHECKING:
     from training.export import Exported
 
-MIXTURE = "mixture"
-Mixture = Callable[[Sequence[History]], Scorer]
-"""Gives the mixture with its tables counted over some histories."""
+MIXTURE, SEQUENCE = "attention", "sequence"
+"""Names of the parts that are trained."""
 
 
 @dataclass(frozen=True)
 class Maker:
-    """Makes all parts over some histories."""
+    """Makes parts over some histories; what is trained keeps its weights.
+
+    Attributes:
+        dataset: Catalogue.
+        config: Settings.
+        mixture: Gives the mixture with its tables counted over some histories; None: there is none.
+        sequence: The sequence transformer; None: there is none.
+    """
 
     dataset: Dataset
     config: HybridConfig
-    vectors: Floats | None = field(repr=False)
-    mixture: Mixture | None = field(repr=False)
+    mixture: Callable[[Sequence[History]], Neural] | None = field(repr=False, default=None)
+    sequence: SequenceScorer | None = field(repr=False, default=None)
 
-    def parts(self, learn: Sequence[History]) -> dict[str, Scorer]:
-        """Parts by name."""
-        found: dict[str, Scorer] = {
-            part.name: part for part in parts.counted(self.dataset, learn, self.config, self.vectors)
-        }
-        if self.mixture is not None:
+    def parts(
+        self, learn: Sequence[History], only: Collection[str] | None = None, *, is_new: bool = True
+    ) -> dict[str, Scorer]:
+        """Parts by name.
+
+        Args:
+            learn: What they are counted over.
+            only: Names; None: all.
+            is_new: Whether these are other histories than the sequence transformer was trained on.
+        """
+        found: dict[str, Scorer] = {}
+        if self.mixture is not None and (only is None or MIXTURE in only):
             found[MIXTURE] = self.mixture(learn)
-        return found
+        if self.sequence is not None and (only is None or SEQUENCE in only):
+            found[SEQUENCE] = self.sequence.refit(learn) if is_new else self.sequence
+        return found | {part.name: part for part in parts.counted(self.dataset, learn, self.config, only)}
 
 
 @dataclass(frozen=True)
 class FittedHybrid:
-    """Parts over some histories, and their weights: a scorer."""
+    """Parts over some histories, and their weights: a scorer.
+
+    Attributes:
+        parts: Those that were chosen, by name.
+        weights: Of each, ``[P]``.
+        maker: Makes them over other histories.
+        steps: How they were chosen.
+        alone: NDCG@10 of every part alone on the validation titles, also of those that were not chosen.
+        unbiased: For each validation title, weights that were learned without its viewer, ``[n, P]``.
+        trained: What the trained parts came to, for the summary.
+    """
 
     parts: Mapping[str, Scorer]
-    is_bent: tuple[bool, ...]
-    weights: Weights
-    popularity: Floats = field(repr=False)
+    weights: Floats
     maker: Maker = field(repr=False)
+    steps: tuple[Step, ...] = ()
     alone: Mapping[str, float] = field(default_factory=dict)
+    unbiased: Floats | None = field(default=None, repr=False)
+    trained: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @property
+    def is_bent(self) -> tuple[bool, ...]:
+        """Of which parts the logarithm is taken."""
+        return tuple(name not in parts.NEVER_BENT for name in self.parts)
 
     @property
     def history_length(self) -> int:
@@ -63,63 +97,58 @@ class FittedHybrid:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """What was chosen, the weight of each part, and what each reaches alone on the validation titles."""
-        weights = self.weights
+        """The weight of each part, how parts were chosen, and what each reaches alone on the validation titles."""
         return {
-            "form": weights.form,
-            "strength": weights.strength,
-            "bent": [name for name, bend in zip(self.parts, self.is_bent, strict=True) if bend],
-            "weights": _named(self.parts, weights.plain),
-            "by_length": _named(self.parts, weights.by_length),
-            "by_known": _named(self.parts, weights.by_known),
+            "weights": {name: round(float(value), 4) for name, value in zip(self.parts, self.weights, strict=True)},
+            "logarithm_of": [name for name, bend in zip(self.parts, self.is_bent, strict=True) if bend],
+            "chosen": [
+                {"part": step.part, "ndcg@10": step.ndcg, "gain": step.gain, "standard_error": step.error}
+                for step in self.steps
+            ],
             "alone_validation_ndcg@10": dict(self.alone),
+            "trained": dict(self.trained),
         }
 
     def scores(self, histories: Sequence[History], contexts: Floats) -> Floats:
         """Scores of the whole catalogue."""
+        return self.weighed(histories, contexts, None, np.tile(self.weights, (len(histories), 1)))
+
+    def scores_at(self, histories: Sequence[History], contexts: Floats, asked_at_s: npt.NDArray[np.float64]) -> Floats:
+        """The same, asked for at given seconds since 1970 (matters to parts that know the time)."""
+        return self.weighed(histories, contexts, asked_at_s, np.tile(self.weights, (len(histories), 1)))
+
+    def weighed(
+        self,
+        histories: Sequence[History],
+        contexts: Floats,
+        asked_at_s: npt.NDArray[np.float64] | None,
+        weights: Floats,
+    ) -> Floats:
+        """Scores with weights of each viewer's own, ``[n, P]``."""
         rows = features.newest(histories, self.history_length)
-        title = self.weights.title_gate(self.popularity)
-        out = np.empty((len(rows), len(self.popularity)), np.float32)
+        out = np.empty((len(rows), self.maker.dataset.size), np.float32)
         for start in range(0, len(rows), features.ROWS):
             block = slice(start, start + features.ROWS)
-            scores = features.raw(list(self.parts.values()), rows[block], contexts[block])
-            found = features.scaled(scores, self.is_bent, rows[block])
-            viewer = self.weights.viewer_gate(np.array([len(history) for history in rows[block]]))
-            out[block] = self.weights.scores(found.z, viewer, title)
+            asked = None if asked_at_s is None else asked_at_s[block]
+            found = features.raw(list(self.parts.values()), rows[block], contexts[block], asked)
+            z = features.scaled(found, self.is_bent, rows[block]).z
+            out[block] = np.einsum("npj,np->nj", z, weights[block])
         return out
-
-    def export(self, dataset: Dataset, path: Path) -> Exported:
-        """Write ONNX, compared with torch."""
-        from training.hybrid.export import export
-
-        return export(self, dataset, path)
 
     def refit(self, learn: Sequence[History]) -> FittedHybrid:
         """The same weights over parts of other histories."""
-        counts = parts.popularity(learn, self.maker.dataset.size)
-        return replace(self, parts=self.maker.parts(learn), popularity=counts)
+        return replace(self, parts=self.ordered(self.maker.parts(learn, set(self.parts))))
 
+    def every_part(self, learn: Sequence[History]) -> dict[str, Scorer]:
+        """All parts over other histories, also those that were not chosen: what the hybrid is compared with."""
+        return self.maker.parts(learn)
 
-def _named(names: Mapping[str, Scorer], values: Floats) -> dict[str, float]:
-    return {name: round(float(value), 4) for name, value in zip(names, values, strict=True)}
+    def ordered(self, found: Mapping[str, Scorer]) -> dict[str, Scorer]:
+        """Parts in the order of the weights."""
+        return {name: found[name] for name in self.parts}
 
+    def export(self, dataset: Dataset, path: Path) -> Exported:
+        """Write ONNX, compared with these scores."""
+        from training.hybrid.export import export
 
-def judged(candidates: Sequence[FittedHybrid], split: Split) -> list[float]:
-    """NDCG@10 of candidates over the same parts, whose scores are made once."""
-    first, found = candidates[0], []
-    rows = features.newest(split.histories, first.history_length)
-    titles = [candidate.weights.title_gate(candidate.popularity) for candidate in candidates]
-    for start in range(0, len(rows), features.ROWS):
-        part = slice(start, start + features.ROWS)
-        scores = features.raw(list(first.parts.values()), rows[part], split.contexts[part])
-        ways = {way: features.scaled(scores, way, rows[part]) for way in {one.is_bent for one in candidates}}
-        seen = [history.items for history in split.histories[part]]
-        lengths = np.array([len(history) for history in rows[part]])
-        for candidate, title in zip(candidates, titles, strict=True):
-            weights = candidate.weights
-            given = weights.scores(ways[candidate.is_bent].z, weights.viewer_gate(lengths), title)
-            found.append(ndcg(ranked(given, seen, split.targets[part])[0], 10))
-    return [
-        float(np.concatenate(found[place :: len(candidates)]).mean(dtype=np.float64))
-        for place in range(len(candidates))
-    ]
+        return export(self, dataset, path)

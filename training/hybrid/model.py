@@ -1,58 +1,69 @@
-"""The hybrid as a model: parts, weights learned on titles before the validation title, form and penalty chosen on that.
+"""The hybrid as a model: parts, which of them count and how much, all chosen on the validation titles.
 
-Belongs here: what is fitted on what, the fitted scorer. Does not belong here: parts, features, weights, the graph (their own
-modules beside this one).
+Belongs here: what is fitted on what. Does not belong here: parts, features, weights, selection, the graph (their own modules
+beside this one), the two trained parts (training.recommender, training.sequence).
 
-With each history that may be learned from ending in ..., t3, t2, t1: the weights are learned on every t, with parts counted
-over what came before it in all histories; the mixture's own weights come from what lies before all of them. The scorer's parts
-are counted over everything that may be learned from, with the same weights. Validation titles decide the form, the
-penalty and the scale (as it is, or logarithms) of the parts, nothing else.
+Parts learn from the histories before the validation titles. Which parts are taken and what each counts is learned on the
+validation titles, by cross-validation over viewers (training.hybrid.selection). The served scorer's parts are counted over
+everything that may be learned from, with the same weights.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from nexus.errors import Category, NexusError
-from training.dataset import Dataset, Floats, History, Split
-from training.evaluation import Scorer, evaluate
-from training.hybrid import features, parts, ranker
+from nexus.errors import Category, NexusError, invalid
+from training.config import CPU, Compute
+from training.dataset import Dataset, Floats, History, Ints, Split
+from training.evaluation import Outcome, Scorer, evaluate
+from training.hybrid import features, parts, selection
 from training.hybrid.config import HybridConfig
-from training.hybrid.features import Examples
-from training.hybrid.fitted import MIXTURE, FittedHybrid, Maker, Mixture, judged
-from training.hybrid.ranker import Weights
+from training.hybrid.fitted import MIXTURE, SEQUENCE, FittedHybrid, Maker
+from training.hybrid.selection import Step
 from training.models_api import Tell
+from training.recommender import Neural
 
-ALWAYS_BENT = frozenset({MIXTURE})
-NEVER_BENT = frozenset({"ease", "ease_recent", "ease_newest", "popularity", "genres", "years", "text"})
-"""Scores that can be negative or are logarithms or cosines already."""
+if TYPE_CHECKING:
+    from training.sequence.scorer import SequenceScorer
+
 FEWEST = 20
-"""Examples that weights are learned from, and viewers that the mixture is trained on."""
-MIXTURE_SHARE = 0.6
+"""Validation titles that parts are chosen on, and viewers that the mixture is trained on; with fewer the best part stands alone."""
+MIXTURE_SHARE = 0.5
 """Of the budget, at most, for the mixture."""
-
-Vectors = Callable[[Dataset], Floats]
-Way = tuple[bool, ...]
-"""Of each part, whether its logarithm is taken."""
+HALF = "bf16-mixed"
 
 
 @dataclass
 class HybridModel:
-    """The learned ranker over parts.
+    """The hybrid to be trained.
 
     Attributes:
         config: Settings.
-        vectors: Gives vectors of texts about titles, ``[N+1, d]``; None: there are none.
+        compute: Where the trained parts are trained.
+        device: ``auto``, ``cpu`` or ``gpu``.
+        folder: Where the sequence transformer keeps its checkpoints; None: nowhere.
         name: As it stands in tables.
     """
 
     config: HybridConfig
-    vectors: Vectors | None = None
-    name: str = "hybrid"
+    compute: Compute = CPU
+    device: str = "auto"
+    folder: Path | None = None
+    name: str = field(default="hybrid")
+
+    def keep_in(self, folder: Path) -> None:
+        """Where checkpoints are, or shall be."""
+        self.folder = folder
+
+    def use_device(self, device: str) -> None:
+        """``auto``, ``cpu`` or ``gpu``."""
+        self.device = device
 
     def fit(
         self,
@@ -63,135 +74,149 @@ class HybridModel:
         seed: int,
         budget_s: float,
         tell: Tell,
-    ) -> Scorer:
-        """Train the mixture, count the parts, learn their weights, choose on the validation titles.
-
-        Without validation titles the first form and penalty are taken.
+    ) -> FittedHybrid:
+        """Train and count the parts, choose and weigh them on the validation titles.
 
         Raises:
-            NexusError: category ``conflict`` when there is nothing to learn from.
+            NexusError: category ``conflict`` when there is nothing to learn from, ``invalid`` without validation titles.
         """
         from training import recommender
         from training.determinism import repeatable
 
-        if not any(map(len, learn)):
-            raise NexusError(
-                "there is nothing to learn from",
-                category=Category.CONFLICT,
-                field="learn",
-                value=f"{len(learn)} histories",
-                remedy="give data with more viewers",
-            )
+        _refuse(learn, validation)
+        assert validation is not None  # noqa: S101 (refused above)
         started = time.monotonic()
         with repeatable(seed, threads=recommender.THREADS):
-            mixture = self._mixture(dataset, learn, seed, budget_s * MIXTURE_SHARE, tell)
-            vectors = None if self.vectors is None else self.vectors(dataset)
-            maker = Maker(dataset, self.config, vectors, mixture)
-            final = maker.parts(learn)
-            ways = [bends(list(final), is_bent) for is_bent in (False, True)]
-            asked = self._examples(maker, learn, ways, seed, started + budget_s)
-            return self._best(maker, final, learn, asked, validation, tell)
+            mixture, of_mixture = self._mixture(dataset, learn, validation, seed, budget_s * MIXTURE_SHARE, tell)
+            left = max(budget_s - (time.monotonic() - started), 1.0)
+            sequence = self._sequence(dataset, learn, validation, seed, left, tell)
+            of_sequence = {} if sequence is None else {SEQUENCE: dict(sequence.settings)}
+            maker = Maker(dataset, self.config, mixture, sequence)
+            every = maker.parts(learn, is_new=False)
+            found = self._chosen(every, validation, maker, seed)
+            tell(f"{self.name}: {_words(found)}")
+            return replace(found, trained={**of_mixture, **of_sequence})
 
     def _mixture(
-        self, dataset: Dataset, learn: Sequence[History], seed: int, budget_s: float, tell: Tell
-    ) -> Mixture | None:
-        """The mixture's weights, learned from what came before every title that the ranker learns from."""
+        self, dataset: Dataset, learn: Sequence[History], validation: Split, seed: int, budget_s: float, tell: Tell
+    ) -> tuple[Callable[[Sequence[History]], Neural] | None, Mapping[str, Any]]:
         from training import recommender
 
         config = self.config.mixture
-        base = [before(history, self.config.targets) for history in learn]
+        if config is None:
+            return None, {}
+        if sum(len(history) > config.earliest for history in learn) < FEWEST:
+            tell(f"{self.name}: too few viewers for the mixture, it is left out")
+            return None, {}
+        prepared = recommender.prepare_from(dataset, config, learn, validation)
+        compute = self.compute if self.device == "auto" else replace(self.compute, accelerator=self.device)
+        trained = recommender.train(prepared, seed=seed, max_seconds=budget_s, compute=compute)
+        tell(f"{self.name}: the mixture is trained, {trained.seconds:.0f} s")
+        facts = {"best_epoch": trained.best_epoch, "curve": trained.curve, "seconds": trained.seconds}
+        return recommender.Rebuilder(trained, prepared), {MIXTURE: facts}
+
+    def _sequence(
+        self, dataset: Dataset, learn: Sequence[History], validation: Split, seed: int, budget_s: float, tell: Tell
+    ) -> SequenceScorer | None:
+        from training.sequence.model import SequenceModel
+
+        config = self.config.sequence_for(sum(map(len, learn)))
         if config is None:
             return None
-        split = ending(base, 1, max(config.earliest, 1))
-        known = [before(history, 1) for history in base]
-        if split is None or sum(len(history) > config.earliest for history in known) < FEWEST:
-            tell(f"{self.name}: too few viewers for the mixture, it is left out")
-            return None
-        prepared = recommender.prepare_from(dataset, config, known, split)
-        trained = recommender.train(prepared, seed=seed, max_seconds=budget_s)
-        tell(f"{self.name}: the mixture is trained, {trained.seconds:.0f} s")
-        return lambda histories: recommender.rebuilt(trained, prepared, histories)
+        compute = replace(self.compute, precision=HALF) if self.compute == CPU else self.compute
+        model = SequenceModel(config, compute=compute, device=self.device)
+        if self.folder is not None:
+            model.keep_in(self.folder)
+        return model.fit(dataset, learn, validation=validation, seed=seed, budget_s=budget_s, tell=tell)
 
-    def _examples(
-        self, maker: Maker, learn: Sequence[History], ways: Sequence[Way], seed: int, until: float
-    ) -> dict[Way, Examples]:
-        """Examples in each way of bending the parts; none where there are too few."""
-        config = self.config
-        rows = np.arange(len(learn))
-        if len(rows) > config.viewers:
-            rows = np.sort(np.random.default_rng(seed).choice(rows, config.viewers, replace=False))
-        made: list[tuple[Examples, ...]] = []
-        for back in range(1, config.targets + 1):
-            asked = ending([learn[int(row)] for row in rows], back, config.earliest)
-            if asked is None or (back > 1 and time.monotonic() > until):
-                break
-            short = replace(asked, histories=tuple(features.newest(asked.histories, config.history_length)))
-            earlier = [before(history, back) for history in learn]
-            scorers, counts = list(maker.parts(earlier).values()), parts.popularity(earlier, maker.dataset.size)
-            made += features.examples(
-                scorers, ways, short, counts, hard=config.hard, drawn=config.drawn, seed=seed + back
-            )
-        if len(made) < FEWEST:
-            return {}
-        return {way: features.together([row[place] for row in made]) for place, way in enumerate(ways)}
-
-    def _best(
-        self,
-        maker: Maker,
-        final: Mapping[str, Scorer],
-        learn: Sequence[History],
-        asked: Mapping[Way, Examples],
-        validation: Split | None,
-        tell: Tell,
-    ) -> FittedHybrid:
-        names, size = list(final), maker.dataset.size
-        counts = parts.popularity(learn, size)
-        candidates = [
-            FittedHybrid(final, way, weights, counts, maker)
-            for way, found in asked.items()
-            for weights in self._tried(found)
-        ] or [FittedHybrid(final, bends(names, False), ranker.equal(len(names)), counts, maker)]
-        if validation is None:
-            return candidates[0]
-        figures = judged(candidates, validation)
-        best = candidates[int(np.argmax(figures))]
-        alone = {name: _ndcg(part, validation, size) for name, part in final.items()}
-        tell(
-            f"{self.name}: NDCG@10 {max(figures):.4f} on validation titles, best of {len(candidates)}; the best part alone "
-            f"{max(alone.values()):.4f}"
+    def _chosen(self, every: Mapping[str, Scorer], validation: Split, maker: Maker, seed: int) -> FittedHybrid:
+        config, names, size = self.config, list(every), maker.dataset.size
+        alone = {
+            name: float(evaluate(part, validation, size).ndcg_10.mean(dtype=np.float64)) for name, part in every.items()
+        }
+        rows = _drawn(len(validation), config.viewers, seed)
+        examples, kept = features.examples(
+            list(every.values()),
+            [name not in parts.NEVER_BENT for name in names],
+            some_rows(validation, rows),
+            length=config.history_length,
+            top=config.top,
+            drawn=config.drawn,
+            seed=seed,
         )
-        return replace(best, alone=alone)
-
-    def _tried(self, asked: Examples) -> list[Weights]:
-        return [
-            ranker.learned(asked, form, strength, steps=self.config.steps)
-            for form in ranker.FORMS
-            for strength in self.config.strengths
-        ]
-
-
-def _ndcg(scorer: Scorer, split: Split, size: int) -> float:
-    return float(evaluate(scorer, split, size).ndcg_10.mean(dtype=np.float64))
+        if len(examples) < FEWEST:
+            best = max(alone, key=lambda name: alone[name])
+            step = Step(best, alone[best], alone[best], 0.0)
+            return FittedHybrid({best: every[best]}, np.ones(1, np.float32), maker, (step,), alone)
+        found = selection.chosen(examples, names, config, seed)
+        taken = {names[place]: every[names[place]] for place in found.parts}
+        unbiased = np.tile(found.weights, (len(validation), 1))
+        unbiased[rows[kept]] = found.of_folds[selection.fold_of(len(examples), config.folds, seed)]
+        return FittedHybrid(taken, found.weights, maker, found.steps, alone, unbiased)
 
 
-def bends(names: Sequence[str], is_bent: bool) -> tuple[bool, ...]:
-    """Which parts are taken by their logarithm."""
-    return tuple(name in ALWAYS_BENT or (is_bent and name not in NEVER_BENT) for name in names)
+@dataclass(frozen=True)
+class _Unbiased:
+    """The hybrid with each validation viewer's own weights."""
+
+    hybrid: FittedHybrid
+    row_of: Mapping[int, int]
+
+    def scores(self, histories: Sequence[History], contexts: Floats) -> Floats:
+        assert self.hybrid.unbiased is not None  # noqa: S101 (made for such hybrids only)
+        weights = self.hybrid.unbiased[[self.row_of[id(history)] for history in histories]]
+        return self.hybrid.weighed(histories, contexts, None, weights)
 
 
-def before(history: History, last: int) -> History:
-    """Without the newest titles."""
-    return history.until(max(0, len(history) - last))
+def validated(hybrid: FittedHybrid, validation: Split) -> Outcome:
+    """The hybrid on the validation titles it was weighed on, each viewer by weights that were learned without them.
+
+    Its parts must still be those over the histories before these titles. Which parts there are was chosen on all of the
+    viewers; their weights were not.
+    """
+    size = hybrid.maker.dataset.size
+    if hybrid.unbiased is None:
+        return evaluate(hybrid, validation, size)
+    return evaluate(_Unbiased(hybrid, {id(h): row for row, h in enumerate(validation.histories)}), validation, size)
 
 
-def ending(histories: Sequence[History], last: int, earliest: int) -> Split | None:
-    """The ``last``-th title from the end of each history that has ``earliest`` before it; None when there is none."""
-    found = [history for history in histories if len(history) - last >= earliest]
-    if not found:
-        return None
+def some_rows(split: Split, rows: Ints) -> Split:
+    """A few rows of a split."""
+    at_s = None if split.asked_at_s is None else split.asked_at_s[rows]
     return Split(
-        "learning",
-        tuple(history.until(len(history) - last) for history in found),
-        np.array([history.items[-last] for history in found], dtype=np.int64),
-        np.stack([history.context[-last] for history in found]),
+        split.name,
+        tuple(split.histories[row] for row in rows.tolist()),
+        split.targets[rows],
+        split.contexts[rows],
+        at_s,
     )
+
+
+def _drawn(count: int, at_most: int, seed: int) -> Ints:
+    if count <= at_most:
+        return np.arange(count)
+    return np.sort(np.random.default_rng(seed).choice(count, at_most, replace=False))
+
+
+def _refuse(learn: Sequence[History], validation: Split | None) -> None:
+    if not any(map(len, learn)):
+        raise NexusError(
+            "there is nothing to learn from",
+            category=Category.CONFLICT,
+            field="learn",
+            value=f"{len(learn)} histories",
+            remedy="give data with more viewers",
+        )
+    if validation is None:
+        raise invalid(
+            "the hybrid chooses its parts on validation titles",
+            field="validation",
+            value=None,
+            remedy="give a validation split",
+        )
+
+
+def _words(found: FittedHybrid) -> str:
+    chosen = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(found.parts, found.weights, strict=True))
+    best = max(found.alone.values())
+    return f"{chosen}; NDCG@10 {found.steps[-1].ndcg:.4f} on validation titles, cross-validated; the best part alone {best:.4f}"

@@ -8,26 +8,23 @@ Every part is a :class:`training.floors.Fitted`: ``static(j) + sum over watched 
 ===============  =====================================================================================
 ``next_3``       titles met 1 to 3 steps after the viewer's newest ones, by others
 ``next_10``      1 to 10 steps; further ones count less
-``next_30``      1 to 30 steps
-``before_10``    1 to 10 steps before
 ``ease``         EASE (Steck 2019) of everything watched
-``ease_recent``  the same, older titles count less
 ``ease_newest``  the same, of the newest few
 ``item_knn``     cosine of viewers, shrunk (Bell and Koren 2007)
 ``popularity``   logarithm of how often a title was met
-``genres``       cosine of genres to the newest ten
-``years``        closeness in years to the newest ten
-``text``         cosine of text vectors to the newest ten, where vectors are given
+``content``      genres, year and words of the newest, projected (training.content); also of titles that nobody met
 ===============  =====================================================================================
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import scipy.sparse as sp
 
+from training.content.part import NAME as CONTENT
+from training.content.part import content_part
 from training.dataset import Dataset, Floats, History
 from training.floor_models import EASE_VIEWERS, cosine_table, few
 from training.floors import Fitted
@@ -38,23 +35,23 @@ from training.neighbours import ROWS, cut, pairs
 TRANSITIONS: tuple[tuple[str, int, float, int, float], ...] = (
     ("next_3", 3, 1.0, 10, 0.7),
     ("next_10", 10, 0.9, 10, 0.8),
-    ("next_30", 30, 0.95, 30, 0.9),
 )
 """Name, steps that are counted, what each further step counts, titles that ask, what each older one counts."""
-BEFORE = ("before_10", 10, 0.9, 10, 0.8)
-EASES: tuple[tuple[str, int, float], ...] = (("ease", 200, 1.0), ("ease_recent", 100, 0.9), ("ease_newest", 50, 0.8))
+EASES: tuple[tuple[str, int, float], ...] = (("ease", 200, 1.0), ("ease_newest", 50, 0.8))
 """Name, titles that ask, what each older one counts."""
 KNN_LAST, KNN_DECAY = 50, 0.9
-CONTENT_LAST, CONTENT_DECAY = 10, 0.9
-YEARS_NEAR = 4.0
-"""Closeness falls by a factor of e in so many years."""
-UNKNOWN_YEAR = 1900.0
-TABLES = 6
-"""Sparse tables in all: three transitions, the one before, EASE, nearest neighbours."""
+TABLES = 4
+"""Sparse tables in all: two transitions, EASE, nearest neighbours."""
+NEVER_BENT = frozenset({"popularity", "sequence", CONTENT})
+"""Parts that are logarithms or cosines already; of all others the logarithm is taken."""
+
+
+NAMES = (*(name for name, *_ in TRANSITIONS), *(name for name, *_ in EASES), "item_knn", "popularity", CONTENT)
+"""Of all counted parts."""
 
 
 def counted(
-    dataset: Dataset, learn: Sequence[History], config: HybridConfig, vectors: Floats | None = None
+    dataset: Dataset, learn: Sequence[History], config: HybridConfig, only: Collection[str] | None = None
 ) -> tuple[Fitted, ...]:
     """All counted parts over the given histories.
 
@@ -62,7 +59,7 @@ def counted(
         dataset: Catalogue and facts of titles.
         learn: What is counted.
         config: Settings.
-        vectors: Of texts about titles, ``[N+1, d]``; rows of zeros where nothing is known.
+        only: Names of parts; None: all of them.
     """
     sequences = [history.items for history in learn]
     size = dataset.size
@@ -70,18 +67,26 @@ def counted(
     counts = popularity(learn, size)
     nothing, ones = np.zeros(size, np.float32), np.ones(size, np.float32)
     shared = (np.maximum(counts, 1.0) ** -0.5).astype(np.float32)
+    wanted = set(NAMES if only is None else only)
     parts = []
-    for name, window, decay, last, query in (*TRANSITIONS, BEFORE):
-        table = pairs(sequences, size, range(1, window + 1), decay)
-        table = cut((table.T if name == BEFORE[0] else table).tocsr(), width)
-        parts.append(Fitted(name, {}, nothing, shared, last, query, table=table))
-    viewers = few(learn) if size > EASE_VIEWERS else learn
-    near = ease_rows(Ease.fit(incidence([h.items for h in viewers], size), config.ease_lambda), width)
-    parts += [Fitted(name, {}, nothing, ones, last, decay, table=near) for name, last, decay in EASES]
-    cosine = cosine_table(sequences, size, config.knn_shrink, width)
-    parts.append(Fitted("item_knn", {}, nothing, ones, KNN_LAST, KNN_DECAY, table=cosine))
-    parts.append(Fitted("popularity", {}, np.log1p(counts), nothing))
-    return (*parts, *_content(dataset, vectors))
+    for name, window, decay, last, query in TRANSITIONS:
+        if name in wanted:
+            table = cut(pairs(sequences, size, range(1, window + 1), decay).tocsr(), width)
+            parts.append(Fitted(name, {}, nothing, shared, last, query, table=table))
+    if wanted & {name for name, _, _ in EASES}:
+        viewers = few(learn) if size > EASE_VIEWERS else learn
+        near = ease_rows(Ease.fit(incidence([h.items for h in viewers], size), config.ease_lambda), width)
+        parts += [
+            Fitted(name, {}, nothing, ones, last, decay, table=near) for name, last, decay in EASES if name in wanted
+        ]
+    if "item_knn" in wanted:
+        cosine = cosine_table(sequences, size, config.knn_shrink, width)
+        parts.append(Fitted("item_knn", {}, nothing, ones, KNN_LAST, KNN_DECAY, table=cosine))
+    if "popularity" in wanted:
+        parts.append(Fitted("popularity", {}, np.log1p(counts), nothing))
+    if CONTENT in wanted and config.has_content:
+        parts.append(content_part(dataset, learn))
+    return tuple(parts)
 
 
 def popularity(learn: Sequence[History], size: int) -> Floats:
@@ -104,41 +109,3 @@ def ease_rows(ease: Ease, width: int) -> sp.csr_matrix:
     found = sp.vstack(parts, format="csr").astype(np.float32)
     found.eliminate_zeros()
     return found
-
-
-def _content(dataset: Dataset, vectors: Floats | None) -> list[Fitted]:
-    nothing, ones = np.zeros(dataset.size, np.float32), np.ones(dataset.size, np.float32)
-    found = {"genres": _genres(dataset), "years": _years(dataset)}
-    if vectors is not None:
-        found["text"] = _product(_unit(vectors))
-    return [
-        Fitted(name, {}, nothing, ones, CONTENT_LAST, CONTENT_DECAY, ease=product) for name, product in found.items()
-    ]
-
-
-def _unit(rows: Floats) -> Floats:
-    scaled: Floats = (rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)).astype(np.float32)
-    return scaled
-
-
-def _product(rows: Floats) -> Ease:
-    """``rows @ rows.T`` without making it: :class:`Ease` is any product of a dense and a sparse matrix."""
-    return Ease(rows, sp.csr_matrix(rows.T))
-
-
-def _genres(dataset: Dataset) -> Ease:
-    names = sorted({genre for genres in dataset.genres for genre in genres})
-    place = {name: number for number, name in enumerate(names)}
-    flags = np.zeros((dataset.size, max(len(names), 1)), dtype=np.float32)
-    for row, genres in enumerate(dataset.genres):
-        flags[row, [place[genre] for genre in genres]] = 1.0
-    return _product(_unit(flags))
-
-
-def _years(dataset: Dataset) -> Ease:
-    """``exp(-|difference| / 4)``; titles of unknown year are near each other only."""
-    years = np.nan_to_num(dataset.years, nan=UNKNOWN_YEAR)
-    known, place = np.unique(years, return_inverse=True)
-    left = np.exp(-np.abs(years[:, None] - known[None]) / YEARS_NEAR).astype(np.float32)
-    is_year = sp.csr_matrix((np.ones(len(years), np.float32), (place.ravel(), np.arange(len(years)))))
-    return Ease(left, is_year)

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.config import RecommenderConfig
+from training.models.asked import of_titles
 from training.neighbours import CHANNELS
 
 START = {
@@ -143,20 +144,20 @@ class AdditiveScorer(nn.Module):
         self.register_buffer("near", near)
         self.register_buffer("static", static)
 
-    def forward(self, items: Tensor, values: Tensor, ages_days: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """``scores`` and ``contributions`` (see training.bundle_format)."""
+    def forward(
+        self, items: Tensor, values: Tensor, ages_days: Tensor, context: Tensor, titles: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """``scores`` and ``contributions`` to the asked titles (see training.bundle_format)."""
         weights = self.weigher(items, values, ages_days, context)
         columns = self.index[items].to(torch.int64)
         added = (weights[..., None] * self.near[items].to(torch.float32)).sum(dim=2)
         batch, length, width = columns.shape
-        size = self.static.shape[0]
         scores = (
             self.static[None]
             .repeat(batch, 1)
             .scatter_add(1, columns.reshape(batch, length * width), added.reshape(batch, length * width))
         )
-        contributions = torch.zeros(batch, length, size).scatter_add(2, columns, added)
-        return scores, contributions
+        return scores, of_titles(columns, added, titles, self.static.shape[0])
 
 
 class RecencyWeigher(nn.Module):

@@ -1,31 +1,36 @@
-"""The recipes of the hybrid: one learned ranker over the attention mixture, counts, EASE, nearest neighbours and facts of titles.
+"""The recipes of the hybrid: the attention mixture, a sequence transformer and counted parts, chosen and weighed by validation.
 
 Belongs here: values, and which model they build. Does not belong here: what a value means (training.hybrid.config), how it is
 learned (training.hybrid).
 
-Values were chosen on validation titles.
+``default`` is what ``bin/nexus up`` trains. Values were chosen on validation titles.
 """
 
 from __future__ import annotations
 
 from training import config as configs
-from training.hybrid.config import HybridConfig
+from training.hybrid.config import HOME_SEQUENCE, HybridConfig
 from training.models_api import Model
 from training.recipes.registry import Recipe
+from training.recipes.sequence import VALUES as SEQUENCES
 
 VALUES: dict[str, HybridConfig] = {
-    "hybrid": HybridConfig(),
-    "hybrid-counts": HybridConfig(mixture=None),
+    "default": HybridConfig(),
+    "hybrid-large": HybridConfig(sequence=SEQUENCES["sequence-cpu"], sequence_events=0),
+    "hybrid-counts": HybridConfig(mixture=None, sequence=None),
     "hybrid-debug": HybridConfig(
         mixture=configs.debug(),
+        sequence=HOME_SEQUENCE.model_copy(
+            update={"width": 16, "length": 16, "batch_tokens": 1024, "negatives": 128, "start": "random"}
+        ),
+        sequence_events=50_000,
+        fewest_epochs=1,
         history_length=16,
         width=8,
-        targets=2,
-        earliest=2,
-        hard=10,
+        top=10,
         drawn=10,
-        strengths=(1e-3,),
-        steps=30,
+        folds=3,
+        steps=20,
     ),
 }
 
@@ -39,4 +44,5 @@ def recipe(name: str) -> Recipe:
 
         return HybridModel(config)
 
-    return Recipe(name, build, config.model_dump(), is_quick=name == "hybrid-debug")
+    is_debug = name == "hybrid-debug"
+    return Recipe(name, build, config.model_dump(), takes_best=name == "default", is_quick=is_debug)

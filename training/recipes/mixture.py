@@ -1,4 +1,4 @@
-"""The recipes of what ``bin/nexus up`` trains: the attention mixture (training.recommender), and the floors alone.
+"""The recipes of the attention mixture (training.recommender), and of the floors alone.
 
 Belongs here: values and which model they build; the mixture behind the one interface of models. Does not belong here: how
 it is trained (training.recommender), other families of models (their own module beside this one).
@@ -63,7 +63,7 @@ class FittedMixture:
 
 @dataclass
 class MixtureModel:
-    """The attention mixture of ``bin/nexus up``."""
+    """The attention mixture."""
 
     config: RecommenderConfig
     name: str = NAME
@@ -111,9 +111,9 @@ class MixtureModel:
 
 
 def recipe(name: str) -> Recipe:
-    """``default``, ``debug`` or ``floors``."""
+    """``mixture``, ``debug`` or ``floors``."""
     if name == "floors":
         return Recipe(name, None)
     config = configs.debug() if name == "debug" else RecommenderConfig()
     is_debug = name == "debug"
-    return Recipe(name, lambda: MixtureModel(config), config.model_dump(), takes_best=not is_debug, is_quick=is_debug)
+    return Recipe(name, lambda: MixtureModel(config), config.model_dump(), is_quick=is_debug)

@@ -56,9 +56,10 @@ class Listed:
 RECIPES: tuple[Listed, ...] = (
     Listed(
         "default",
-        "what bin/nexus up trains: the attention mixture, or a floor where one ranks validation titles better; minutes",
-        "training.recipes.mixture",
+        "what bin/nexus up trains: the hybrid of attention mixture, sequence transformer and counts, chosen on validation titles; minutes",
+        "training.recipes.hybrid",
     ),
+    Listed("mixture", "the attention mixture alone; a minute", "training.recipes.mixture"),
     Listed(
         "debug",
         "a tiny attention mixture that trains in seconds, to see that all is in place",
@@ -83,11 +84,17 @@ RECIPES: tuple[Listed, ...] = (
     ),
     Listed("sequence-gpu", "the largest, for a GPU; its values are untried", "training.recipes.sequence"),
     Listed(
-        "hybrid",
-        "one learned ranker over the attention mixture, counts, EASE, nearest neighbours and facts of titles; minutes, and no better than default so far",
+        "hybrid-large",
+        "the hybrid with the sequence transformer of sequence-cpu, for a million events; an hour on two cores",
         "training.recipes.hybrid",
     ),
-    Listed("hybrid-counts", "the same without the attention mixture, for larger data", "training.recipes.hybrid"),
+    Listed("hybrid-counts", "the hybrid of counted parts alone, for larger data", "training.recipes.hybrid"),
+    Listed(
+        "content",
+        "titles by genres, year and (with --vectors) text, also titles that nobody watched; a minute",
+        "training.recipes.content",
+    ),
+    Listed("content-debug", "the same in seconds", "training.recipes.content"),
     Listed("hybrid-debug", "a tiny hybrid that trains in seconds", "training.recipes.hybrid"),
 )
 

@@ -57,35 +57,37 @@ class SequenceNet(nn.Module):
             ``[B, T, d]``, of length 1 when normalised.
         """
         gaps = None if times is None or not self.config.has_time else gap_buckets(times)
-        stream = self._embed(items, torch.arange(items.shape[1], device=items.device))
+        stream = self.embedded(items, torch.arange(items.shape[1], device=items.device))
         scene = Scene(None, gaps)
         for block in self.blocks:
             stream = block(stream, scene)
-        return self._finished(stream)
+        return self.finished(stream)
 
     def newest(self, items: Tensor, times: Tensor | None = None) -> Tensor:
         """Where the title after each history lies: ``[B, d]``; histories are padded with 0 at the left."""
-        is_title = items > 0
-        next_is_title = torch.cat([is_title[:, 1:], torch.ones_like(is_title[:, :1])], dim=1)
-        keep = is_title | next_is_title
-        place = (keep.long().cumsum(dim=1) - 1).clamp(min=0)
-        length = items.shape[1]
-        itself = torch.eye(length, dtype=torch.bool, device=items.device)[None, None]
-        visible = (causal(length, items.device) & keep[:, None, None, :]) | itself
-        gaps = None if times is None or not self.config.has_time else gap_buckets(times)
-        scene = Scene(visible, gaps)
-        stream = self._embed(items, place)
+        keep, place = places(items)
+        scene = self.scene(items, keep, times)
+        stream = self.embedded(items, place)
         for block in self.blocks[:-1]:
             stream = block(stream, scene)
         for block in self.blocks[-1:]:
             stream = block(stream, scene, newest_only=True)
-        return self._finished(stream[:, -1])
+        return self.finished(stream[:, -1])
+
+    def scene(self, items: Tensor, keep: Tensor, times: Tensor | None) -> Scene:
+        """What is visible in histories that are padded at the left; see :func:`places` for ``keep``."""
+        length = items.shape[1]
+        itself = torch.eye(length, dtype=torch.bool, device=items.device)[None, None]
+        visible = (causal(length, items.device) & keep[:, None, None, :]) | itself
+        gaps = None if times is None or not self.config.has_time else gap_buckets(times)
+        return Scene(visible, gaps)
 
     def scores(self, items: Tensor, times: Tensor | None = None) -> Tensor:
         """Scores of the catalogue, ``[B, N+1]``; column 0 means nothing."""
         return self.newest(items, times) @ self.table().T * self.scale
 
-    def _embed(self, items: Tensor, place: Tensor) -> Tensor:
+    def embedded(self, items: Tensor, place: Tensor) -> Tensor:
+        """What goes into the first block, ``[B, T, d]``."""
         stream = self.titles(items)
         if self.training and self.config.item_dropout:
             stream = stream * (torch.rand(items.shape, device=items.device) >= self.config.item_dropout)[..., None]
@@ -93,9 +95,18 @@ class SequenceNet(nn.Module):
             stream = stream + self.place[place]
         return self.dropout(stream)
 
-    def _finished(self, stream: Tensor) -> Tensor:
+    def finished(self, stream: Tensor) -> Tensor:
+        """What comes out after the last block."""
         stream = self.last(stream)
         return F.normalize(stream, dim=-1) if self.config.is_normalised else stream
+
+
+def places(items: Tensor) -> tuple[Tensor, Tensor]:
+    """Of histories ``[B, T]`` that are padded at the left: which places exist (bool) and their numbers, the beginning's being 0."""
+    is_title = items > 0
+    next_is_title = torch.cat([is_title[:, 1:], torch.ones_like(is_title[:, :1])], dim=1)
+    keep = is_title | next_is_title
+    return keep, (keep.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
 def gap_buckets(times: Tensor) -> Tensor:

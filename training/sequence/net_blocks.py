@@ -8,7 +8,8 @@ Belongs here: one block of each kind, attention, its relative bias. Does not bel
 * ``sasrec``: the plain pre-norm transformer (Kang and McAuley 2018, with GELU).
 
 Every block takes the stream ``[B, T, d]`` and a :class:`Scene`; with ``newest_only`` it returns ``[B, 1, d]``, the last place alone:
-all that ranking needs from the last block.
+all that ranking needs from the last block. ``without`` takes variants of the last place (training.sequence.net_cuts) through the
+same block, beside the full run's stream.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from training.sequence.config import SequenceConfig
+from training.sequence.net_cuts import Cut, likeness, mixture
 
 GAP_BUCKETS = 64
 
@@ -61,6 +63,17 @@ class RelativeBias(nn.Module):
             bias = timed if bias is None else bias + timed
         return bias
 
+    def of_cut(self, cut: Cut) -> Tensor | None:
+        """The same for variants of the last place, ``[1 or B, H, T, T+1]``."""
+        bias: Tensor | None = None
+        if self.steps is not None:
+            bias = self.steps[:, cut.distance().clamp(0, self.steps.shape[1] - 1)][None]
+        if self.time is not None and cut.gaps is not None:
+            seen = self.time[cut.gaps].transpose(1, 2)
+            timed = torch.cat([seen[:, :, None].expand(-1, -1, cut.at.shape[0], -1), seen[:, :, cut.at, None]], dim=3)
+            bias = timed if bias is None else bias + timed
+        return bias
+
 
 def causal(length: int, device: torch.device) -> Tensor:
     """Bool ``[1, 1, T, T]``: column not after row."""
@@ -92,6 +105,17 @@ class Attention(nn.Module):
             mask = _mask(bias, scene, length, query)[:, :, -asking.shape[1] :]
             mixed = written_out(query, key, value, mask)
         return self.out(mixed.transpose(1, 2).reshape(batch, asking.shape[1], width))
+
+    def without(self, stream: Tensor, others: Tensor, cut: Cut) -> Tensor:
+        """Mixed values of variants ``others`` ``[B, T, d]`` of the last place of ``stream``."""
+        key, value = self._split(self.key_value(stream)).chunk(2, dim=-1)
+        own_key, own_value = self._split(self.key_value(others)).chunk(2, dim=-1)
+        query = self._split(self.query(others))
+        weight = likeness(query, key, own_key) * (1.0 / math.sqrt(query.shape[-1]))
+        bias = self.bias.of_cut(cut)
+        weight = weight if bias is None else weight + bias.to(weight.dtype)
+        weight = torch.softmax(weight.masked_fill(~cut.visible, float("-inf")), dim=-1)
+        return self.out(mixture(weight, value, own_value).transpose(1, 2).reshape(others.shape))
 
     def _split(self, rows: Tensor) -> Tensor:
         batch, length, width = rows.shape
@@ -130,7 +154,15 @@ class LigrBlock(nn.Module):
     def forward(self, stream: Tensor, scene: Scene, *, newest_only: bool = False) -> Tensor:
         """The stream after this block."""
         added = self.attention(self.before_attention(stream), scene, newest_only=newest_only)
-        stream = stream[:, -1:] if newest_only else stream
+        return self._after(stream[:, -1:] if newest_only else stream, added)
+
+    def without(self, stream: Tensor, others: Tensor, cut: Cut) -> Tensor:
+        """Variants of the last place after this block; ``stream`` is the full run's before it."""
+        return self._after(
+            others, self.attention.without(self.before_attention(stream), self.before_attention(others), cut)
+        )
+
+    def _after(self, stream: Tensor, added: Tensor) -> Tensor:
         stream = stream + torch.sigmoid(self.attention_gate(stream)) * self.dropout(added)
         gate, hidden = self.up(self.before_hidden(stream)).chunk(2, dim=-1)
         added = self.down(F.silu(gate) * hidden)
@@ -153,7 +185,16 @@ class SasrecBlock(nn.Module):
     def forward(self, stream: Tensor, scene: Scene, *, newest_only: bool = False) -> Tensor:
         """The stream after this block."""
         added = self.attention(self.before_attention(stream), scene, newest_only=newest_only)
-        stream = (stream[:, -1:] if newest_only else stream) + self.dropout(added)
+        return self._after(stream[:, -1:] if newest_only else stream, added)
+
+    def without(self, stream: Tensor, others: Tensor, cut: Cut) -> Tensor:
+        """Variants of the last place after this block; ``stream`` is the full run's before it."""
+        return self._after(
+            others, self.attention.without(self.before_attention(stream), self.before_attention(others), cut)
+        )
+
+    def _after(self, stream: Tensor, added: Tensor) -> Tensor:
+        stream = stream + self.dropout(added)
         return stream + self.dropout(self.down(F.gelu(self.up(self.before_hidden(stream)))))
 
 
@@ -189,6 +230,18 @@ class HstuBlock(nn.Module):
         weight = F.silu(weight) * visible[:, :, -query.shape[2] :] / self.longest
         mixed = (weight @ value).transpose(1, 2).reshape(batch, -1, width)
         return stream + self.out(self.dropout(self.after(mixed) * gate))
+
+    def without(self, stream: Tensor, others: Tensor, cut: Cut) -> Tensor:
+        """Variants of the last place after this block; ``stream`` is the full run's before it."""
+        asking = self.before(others)
+        key, value = map(self._split, F.silu(self.key_value(self.before(stream))).chunk(2, dim=-1))
+        own_key, own_value = map(self._split, F.silu(self.key_value(asking)).chunk(2, dim=-1))
+        query, gate = F.silu(self.query_gate(asking)).chunk(2, dim=-1)
+        weight = likeness(self._split(query), key, own_key) * self.scale
+        bias = self.bias.of_cut(cut)
+        weight = F.silu(weight if bias is None else weight + bias.to(weight.dtype)) * cut.visible / self.longest
+        mixed = mixture(weight, value, own_value).transpose(1, 2).reshape(others.shape)
+        return others + self.out(self.dropout(self.after(mixed) * gate))
 
     def _split(self, rows: Tensor) -> Tensor:
         batch, length, width = rows.shape

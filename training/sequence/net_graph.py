@@ -10,12 +10,13 @@ import torch
 from torch import Tensor, nn
 
 from training.sequence.net import SequenceNet
+from training.sequence.net_reasons import newest_and_without
 
 SECONDS_PER_DAY = 86_400.0
 
 
 class Ranker(nn.Module):
-    """History in, scores of the catalogue and the viewer's vector out."""
+    """History in; scores of the catalogue, and what each watched title contributes to some of them, out."""
 
     table: Tensor
 
@@ -24,20 +25,33 @@ class Ranker(nn.Module):
         self.net = net
         self.register_buffer("table", (net.table().detach().T * net.scale).contiguous())
 
-    def forward(self, items: Tensor, values: Tensor, ages_days: Tensor, context: Tensor) -> tuple[Tensor, Tensor]:
-        """Scores ``[B, N+1]`` and the vector ``[B, d]`` whose dot products with the scaled titles they are.
+    def forward(
+        self,
+        items: Tensor,
+        values: Tensor,  # noqa: ARG002 (the served signature)
+        ages_days: Tensor,
+        context: Tensor,  # noqa: ARG002
+        titles: Tensor,
+    ) -> tuple[Tensor, Tensor]:
+        """``scores`` ``[B, N+1]`` and ``contributions`` ``[B, T, K]`` by attention knockout (net_reasons).
 
         Args:
             items: int64 ``[B, T]``, newest at the right, 0 at the left where there is no title.
             values: float32 ``[B, T]``, taken and not used.
             ages_days: float32 ``[B, T]``, age of each event at the time of the request.
             context: float32 ``[B, F]``, taken and not used.
+            titles: int64 ``[B, K]``, whose contributions are asked for; 0 = none.
         """
-        unused = (values.sum() + context.sum()) * 0.0
-        viewer = self.net.newest(items, self._times(items, ages_days)) + unused
-        return viewer @ self.table, viewer
+        viewer, without = newest_and_without(self.net, items, self.times(items, ages_days))
+        return viewer @ self.table, self.contributions(viewer, without, titles)
 
-    def _times(self, items: Tensor, ages_days: Tensor) -> Tensor | None:
+    def contributions(self, viewer: Tensor, without: Tensor, titles: Tensor) -> Tensor:
+        """What the scores of ``titles`` ``[B, K]`` lose without each watched title, ``[B, T, K]``; 0 for padding."""
+        asked = self.table[:, titles].permute(1, 0, 2)
+        return (viewer[:, None] - without) @ asked * (titles > 0)[:, None]
+
+    def times(self, items: Tensor, ages_days: Tensor) -> Tensor | None:
+        """Seconds ``[B, T+1]`` from ages; None for a network that does not look at time."""
         if not self.net.config.has_time:
             return None
         before = -ages_days.to(torch.float64) * SECONDS_PER_DAY

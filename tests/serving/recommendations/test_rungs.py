@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from serving.content.catalogue import Catalogue, Title
 from serving.content.vectors import Vectors
-from serving.models.champion import Scored
 from serving.recommendations import rungs
 from serving.recommendations.library import Library
 from serving.recommendations.reasons import explanation, joined, reason
@@ -40,16 +39,25 @@ class FakeChampion:
         self.index = {name: position for position, name in enumerate(self.vocabulary) if position}
         self.manifest = SimpleNamespace(context_features=())
         self.asked: list[list[int]] = []
+        self.explained: list[int] = []
         self._weight = sign * np.random.default_rng(3).uniform(0.1, 1, (21, 21)).astype(np.float32)
         self._static = static
 
-    def score(self, items, values, ages_days, _context) -> Scored:
+    def ask(self, items, values, ages_days, _context) -> list[int]:
         self.asked.append(list(items))
         assert len(items) == len(values) == len(ages_days) <= self.history_length
         assert min(ages_days) >= 0
-        contributions = np.zeros((self.history_length, 21), np.float32)
-        contributions[self.history_length - len(items) :] = self._weight[list(items)]
-        return Scored(contributions.sum(axis=0) + self._static, contributions)
+        return list(items)
+
+    def scores(self, asked: list[int]) -> np.ndarray:
+        return self._weight[asked].sum(axis=0) + np.float32(self._static)
+
+    def contributions(self, asked: list[int], titles: list[int]) -> np.ndarray:
+        assert 0 < len(titles) == len(set(titles))
+        self.explained.append(len(titles))
+        found = np.zeros((self.history_length, len(titles)), np.float32)
+        found[self.history_length - len(asked) :] = self._weight[np.ix_(asked, titles)]
+        return found
 
 
 def library(champion: FakeChampion | None = None) -> Library:
@@ -120,6 +128,14 @@ def test_champion__long_history__newest_titles_at_the_right_each_once() -> None:
     ]
     rungs.champion_rung(library(champion), Viewer(USER, seen), [], 3, NOW_MS)
     assert champion.asked == [[5, 4, 3, 2, 1]]
+
+
+@pytest.mark.parametrize(("limit", "explained"), [(3, [3]), (100, [len(IN_MODEL) - len(GONE) - 1]), (0, [])])
+def test_champion__any_limit__contributions_are_asked_once_and_for_the_chosen_alone(limit, explained) -> None:
+    champion = FakeChampion()
+    picks = rungs.champion_rung(library(champion), Viewer(USER, [entry(IN_MODEL[0])]), [], limit, NOW_MS)
+    assert champion.explained == explained
+    assert [len(picks)] == (explained or [0])
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ class Broken:
         self.manifest = SimpleNamespace(context_features=("a",))
         self._failure = failure
 
-    def score(self, *_: object) -> object:
+    def ask(self, *_: object) -> object:
         if self._failure is not None:
             raise self._failure
         raise AssertionError("not reached")

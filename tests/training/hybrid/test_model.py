@@ -1,5 +1,6 @@
-"""The hybrid on the toy world: it takes the best of its parts, is counted anew, explained, and says the same as ONNX."""
+"""The hybrid on the toy world: it takes the best of its parts, is counted anew, explained, kept, and says the same as ONNX."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,26 +9,33 @@ import pytest
 
 from nexus.errors import NexusError
 from training import protocols
+from training.bundle_format import INPUTS
 from training.dataset import Dataset, History
 from training.evaluation import evaluate
-from training.export import real_inputs, session
+from training.export import random_inputs, real_inputs, session
 from training.floors import Fitted
+from training.hybrid import features, stored
 from training.hybrid.config import HybridConfig
-from training.hybrid.fitted import FittedHybrid
-from training.hybrid.model import HybridModel, before, ending
-from training.models_api import Explained, Exportable, Refittable, quiet
+from training.hybrid.fitted import MIXTURE, SEQUENCE, FittedHybrid, Maker
+from training.hybrid.model import HybridModel, validated
+from training.models_api import Composed, Explained, Exportable, Refittable, quiet
 from training.protocols import Task
 from training.recipes import registry
 from training.recipes.hybrid import VALUES
 
 pytestmark = pytest.mark.unit
-COUNTS = VALUES["hybrid-debug"].model_copy(update={"mixture": None})
+DEBUG = VALUES["hybrid-debug"]
+COUNTS = DEBUG.model_copy(update={"mixture": None, "sequence": None})
 
 
 def fitted(data: Dataset, task: Task, config: HybridConfig = COUNTS) -> FittedHybrid:
-    made = HybridModel(config).fit(data, task.learn, validation=task.validation, seed=0, budget_s=60.0, tell=quiet)
-    assert isinstance(made, FittedHybrid)
-    return made
+    return HybridModel(config).fit(data, task.learn, validation=task.validation, seed=0, budget_s=60.0, tell=quiet)
+
+
+def all_parts(hybrid: FittedHybrid, task: Task) -> FittedHybrid:
+    """With every part in it, whether or not it was chosen."""
+    every = hybrid.every_part(task.relearn)
+    return replace(hybrid, parts=every, weights=np.linspace(0.5, 1.5, len(every)).astype(np.float32))
 
 
 @pytest.fixture(scope="module")
@@ -40,38 +48,45 @@ def counts(world: Dataset, task: Task) -> FittedHybrid:
     return fitted(world, task)
 
 
+@pytest.fixture(scope="module")
+def whole(world: Dataset, task: Task) -> FittedHybrid:
+    return all_parts(fitted(world, task, DEBUG), task)
+
+
 def test_fit__viewers_who_walk_in_order__is_as_good_as_the_best_part(
     world: Dataset, task: Task, counts: FittedHybrid
 ) -> None:
     assert isinstance(counts, Refittable)
     assert isinstance(counts, Explained)
     assert isinstance(counts, Exportable)
+    assert isinstance(counts, Composed)
     found = evaluate(counts.refit(task.relearn), task.test, world.size).ndcg_10.mean()
-    assert found >= max(
-        evaluate(part, task.test, world.size).ndcg_10.mean() for part in counts.refit(task.relearn).parts.values()
-    )
+    alone = [evaluate(part, task.test, world.size).ndcg_10.mean() for part in counts.every_part(task.relearn).values()]
+    assert found >= max(alone)
     assert found > 0.95
 
 
 def test_fit__twice__is_the_same(world: Dataset, task: Task, counts: FittedHybrid) -> None:
     again = fitted(world, task)
-    assert (again.weights.plain == counts.weights.plain).all()
+    assert (again.weights == counts.weights).all()
     assert again.settings == counts.settings
 
 
-def test_recipe__debug__has_the_mixture_and_exports(world: Dataset, task: Task, tmp_path: Path) -> None:
-    build = registry.named("hybrid-debug").build
-    assert build is not None
-    model = build().fit(world, task.learn, validation=task.validation, seed=1, budget_s=60.0, tell=quiet)
-    assert isinstance(model, FittedHybrid)
-    assert "mixture" in model.settings["weights"]
-    made = model.export(world, tmp_path / "model.onnx")
-    assert made.max_abs_difference < 1e-4
-    inputs = real_inputs(world, task.test.histories, model.history_length)
-    scores, contributions = session(made.path).run(None, inputs)
-    assert contributions.shape == (len(task.test), model.history_length, world.size)
-    wanted = model.scores(task.test.histories, task.test.contexts)
-    assert np.allclose(scores[:, 1:], wanted[:, 1:], atol=1e-3)
+def test_validated__each_viewer__is_judged_by_weights_learned_without_them(task: Task, counts: FittedHybrid) -> None:
+    assert counts.unbiased is not None
+    assert counts.unbiased.shape == (len(task.validation), len(counts.parts))
+    assert len(np.unique(counts.unbiased, axis=0)) == COUNTS.folds
+    zero = replace(counts, unbiased=np.zeros_like(counts.unbiased))
+    assert validated(zero, task.validation).ndcg_10.max() == 0.0
+    assert validated(counts, task.validation).ndcg_10.mean() > 0.9
+    assert (validated(replace(counts, unbiased=None), task.validation).ranks > 0).all()
+
+
+def test_recipe__debug__has_both_trained_parts_and_says_what_each_reaches(whole: FittedHybrid) -> None:
+    assert list(whole.parts)[:2] == [MIXTURE, SEQUENCE]
+    assert set(whole.settings["alone_validation_ndcg@10"]) == set(whole.parts)
+    assert {len(whole.trained[name]["curve"]) > 0 for name in (MIXTURE, SEQUENCE)} == {True}
+    json.dumps(whole.settings)
 
 
 @pytest.mark.parametrize("name", sorted(VALUES))
@@ -83,80 +98,151 @@ def test_recipe__of_each_name__builds_its_model(name: str) -> None:
     assert recipe.values == model.config.model_dump()
 
 
+def test_sequence_for__larger_data__fewer_epochs() -> None:
+    config = HybridConfig()
+    epochs = [found.epochs for events in (1, 100_000, 300_000, 10**9) if (found := config.sequence_for(events))]
+    assert epochs == [12, 12, 4, 3]
+    assert config.model_copy(update={"sequence": None}).sequence_for(10) is None
+
+
+def test_export__every_kind_of_part__says_what_the_scorer_says(
+    world: Dataset, task: Task, whole: FittedHybrid, tmp_path: Path
+) -> None:
+    made = whole.export(world, tmp_path / "model.onnx")
+    assert made.max_abs_difference < 1e-4
+    inputs = real_inputs(world, task.test.histories, whole.history_length)
+    scores, contributions = session(made.path).run(["scores", "contributions"], inputs)
+    assert contributions.shape == (len(task.test), whole.history_length, inputs["titles"].shape[1])
+    wanted = whole.scores(task.test.histories, task.test.contexts)
+    assert np.allclose(scores[:, 1:], wanted[:, 1:], atol=2e-3)
+
+
 def test_contributions__each_watched_title__is_what_it_adds(world: Dataset, task: Task, counts: FittedHybrid) -> None:
     """From the definition: weight of the part, over its deviation, times the title's row."""
     import torch
 
-    from training.hybrid import features
     from training.hybrid.graph import HybridGraph
 
-    plain = replace(counts, is_bent=(False,) * len(counts.parts))
+    class Plain(FittedHybrid):
+        @property
+        def is_bent(self) -> tuple[bool, ...]:
+            return (False,) * len(self.parts)
+
+    every = counts.every_part(task.relearn)
+    plain = Plain(every, np.linspace(0.5, 1.5, len(every)).astype(np.float32), counts.maker)
     length, history = plain.history_length, task.test.histories[3]
     inputs = real_inputs(world, [history], length)
-    names = ("items", "values", "ages_days", "context")
+    inputs["titles"] = np.arange(world.size)[None]
     with torch.no_grad():
-        scores, got = HybridGraph(plain).eval()(*(torch.from_numpy(inputs[name]) for name in names))
-    raw = features.raw(list(plain.parts.values()), [history], task.test.contexts[3:4])
+        _, got = HybridGraph(plain).eval()(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+    raw = features.raw(list(every.values()), [history], task.test.contexts[3:4])
     found = features.scaled(raw, plain.is_bent, [history])
-    gate = plain.weights.viewer_gate(np.array([len(history)]))[0]
-    per_part = (plain.weights.plain + gate * plain.weights.by_length)[:, None]
-    per_part = per_part + plain.weights.by_known[:, None] * plain.weights.title_gate(plain.popularity)[None]
     wanted = np.zeros((length, world.size))
-    for place, part in enumerate(plain.parts.values()):
+    for place, part in enumerate(every.values()):
         assert isinstance(part, Fitted)
-        factor = per_part[place] * found.scale[0, place] * found.unseen[0]
+        factor = plain.weights[place] * found.scale[0, place] * found.unseen[0]
         for step, title in enumerate(history.items[::-1][: part.last]):
-            one = np.zeros(world.size, np.float32)
+            one = np.zeros(world.size)
             if part.table is not None:
                 one = part.table[[title]].toarray()[0]
             elif part.ease is not None:
                 one = part.ease.rows(np.array([title]))[0]
-            wanted[length - 1 - step] += factor * part.decay**step * part.source[title] * one
+            if part.last:
+                wanted[length - 1 - step] += factor * part.decay**step * part.source[title] * one
     assert np.allclose(got[0].numpy()[:, 1:], wanted[:, 1:], atol=1e-3)
-    assert np.allclose(plain.scores([history], task.test.contexts[3:4])[0, 1:], scores[0, 1:], atol=1e-3)
 
 
-@pytest.mark.parametrize("vectors", [None, "text"])
-def test_parts__text_vectors__are_one_more_part(world: Dataset, task: Task, vectors: str | None) -> None:
-    def made(data: Dataset) -> np.ndarray:
-        return np.random.default_rng(0).standard_normal((data.size, 4)).astype(np.float32)
+def test_contributions__logarithms__add_up_to_the_score_less_what_nobody_moves(
+    world: Dataset, task: Task, counts: FittedHybrid
+) -> None:
+    import torch
 
-    model = HybridModel(COUNTS, vectors=made if vectors else None)
-    found = model.fit(world, task.learn, validation=task.validation, seed=0, budget_s=60.0, tell=quiet)
-    assert isinstance(found, FittedHybrid)
-    assert ("text" in found.parts) == bool(vectors)
+    from training.hybrid.graph import HybridGraph
+
+    graph = HybridGraph(all_parts(counts, task)).eval()
+    inputs = real_inputs(world, task.test.histories[:6], counts.history_length)
+    inputs["titles"] = np.tile(np.arange(world.size), (6, 1))
+    with torch.no_grad():
+        scores, moved = graph(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+    rest = (scores - moved.sum(dim=1)).numpy()
+    untouched = np.abs(moved.numpy()).sum(axis=1) == 0
+    for row in range(6):
+        known = untouched[row] & (scores[row].numpy() != 0)
+        assert np.allclose(rest[row][known], scores[row].numpy()[known])
+    assert not moved.numpy()[:, :, 0].any()
 
 
-def test_scores__histories_of_no_and_of_many_titles__are_finite(world: Dataset, counts: FittedHybrid) -> None:
+def test_contributions__padding_and_repeated_titles__are_nothing_and_the_same(
+    world: Dataset, whole: FittedHybrid
+) -> None:
+    import torch
+
+    from training.hybrid.graph import HybridGraph
+
+    inputs = random_inputs(world, 3, whole.history_length, 5)
+    with torch.no_grad():
+        _, moved = HybridGraph(whole).eval()(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+    assert np.isfinite(moved.numpy()).all()
+    assert not moved.numpy()[:, :, 1:4].any()
+    assert np.allclose(moved[:, :, 0], moved[:, :, -1])
+    assert not (moved.numpy() * (inputs["items"] == 0)[..., None]).any()
+
+
+def test_stored__kept_and_brought_back__scores_the_same(world: Dataset, task: Task, whole: FittedHybrid) -> None:
+    state = stored.state_of(whole)
+    facts = json.loads(json.dumps(stored.facts_of(whole)))
+    again = stored.restored(world, DEBUG, facts, state, world.vocabulary, task.relearn)
+    assert list(again.parts) == list(whole.parts)
+    for name, part in whole.parts.items():
+        found, wanted = (one.scores(task.test.histories, task.test.contexts) for one in (again.parts[name], part))
+        if name == MIXTURE:  # its table of contents is weighed by the popularity in the new histories
+            assert np.corrcoef(found.ravel(), wanted.ravel())[0, 1] > 0.99
+        else:
+            assert np.allclose(found, wanted, atol=1e-4)
+    assert (again.weights == whole.weights).all()
+
+
+def test_stored__other_catalogue__known_titles_keep_their_weights(
+    world: Dataset, task: Task, whole: FittedHybrid
+) -> None:
+    """One title fewer is known than there is now: everything is still finite, and the rest has moved by one row."""
+    older = (*world.vocabulary[:5], *world.vocabulary[6:])
+    state = {
+        name: tensor if tensor.shape[:1] != (world.size,) else tensor[[*range(5), *range(6, world.size)]]
+        for name, tensor in stored.state_of(whole).items()
+    }
+    again = stored.restored(world, DEBUG, stored.facts_of(whole), state, older, task.relearn)
+    assert np.isfinite(again.scores(task.test.histories, task.test.contexts)).all()
+    rows = again.maker.sequence.net.titles.weight.detach().numpy() if again.maker.sequence else np.ones((6, 1))
+    assert not rows[5].any()
+    assert rows[6].any()
+
+
+def test_scores__histories_of_no_and_of_many_titles__are_finite(world: Dataset, whole: FittedHybrid) -> None:
     none, many = world.histories[0].until(0), world.histories[0]
     long = History(*(np.concatenate([column] * 50) for column in (many.items, many.values, many.at_s, many.context)))
-    found = counts.scores([none, long], np.zeros((2, 2), np.float32))
+    found = whole.scores([none, long], np.zeros((2, 2), np.float32))
     assert np.isfinite(found).all()
 
 
-def test_fit__one_viewer_or_no_validation__still_scores() -> None:
+def test_fit__one_viewer__the_best_part_stands_alone() -> None:
     items = np.arange(1, 5)
     alone = History(items, np.ones(4, np.float32), items.astype(np.float64), np.zeros((4, 0), np.float32))
     data = Dataset(("", *"abcd"), ("u",), (alone,), np.zeros(5, np.float32), ((),) * 5, (), "h")
     one = protocols.task("leave-one-out", data)
-    for validation in (one.validation, None):
-        model = HybridModel(VALUES["hybrid-debug"])
-        found = model.fit(data, one.learn, validation=validation, seed=0, budget_s=9.0, tell=quiet)
-        assert isinstance(found, FittedHybrid)
-        assert found.settings["form"] == "equal"
-        assert np.isfinite(found.scores(one.test.histories, one.test.contexts)).all()
+    found = fitted(data, one, DEBUG)
+    assert len(found.parts) == 1
+    assert np.isfinite(found.scores(one.test.histories, one.test.contexts)).all()
 
 
-def test_fit__nothing_to_learn_from__is_one_error(world: Dataset) -> None:
+def test_fit__nothing_to_learn_from_or_to_choose_on__is_one_error(world: Dataset, task: Task) -> None:
     with pytest.raises(NexusError, match="nothing to learn from"):
-        HybridModel(COUNTS).fit(world, [], validation=None, seed=0, budget_s=9.0, tell=quiet)
+        HybridModel(COUNTS).fit(world, [], validation=task.validation, seed=0, budget_s=9.0, tell=quiet)
+    with pytest.raises(NexusError, match="validation titles"):
+        HybridModel(COUNTS).fit(world, task.learn, validation=None, seed=0, budget_s=9.0, tell=quiet)
 
 
-def test_ending__titles_from_the_end__are_asked_with_what_came_before(world: Dataset) -> None:
-    found = ending(world.histories, 3, 2)
-    assert found is not None
-    history = world.histories[0]
-    assert found.targets[0] == history.items[-3]
-    assert (found.histories[0].items == history.items[:-3]).all()
-    assert len(before(history, 3)) == len(history) - 3
-    assert ending(world.histories, 12, 2) is None
+def test_maker__some_names__makes_no_other_parts(world: Dataset, task: Task) -> None:
+    maker = Maker(world, COUNTS)
+    assert set(maker.parts(task.learn, {"ease", "next_3"})) == {"ease", "next_3"}
+    assert len(maker.parts(task.learn)) == 7

@@ -1,5 +1,6 @@
 """Training from end to end at a size of seconds: golden losses, resuming, odd histories, several processes, export."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from nexus.errors import Category, NexusError
 from tests.training.sequence.worlds import history, tiny, walks
+from training.bundle_format import OUTPUTS
 from training.dataset import Dataset, History, leave_out
 from training.evaluation import evaluate
 from training.models_api import Exportable, Model, OnDevice, Resumable, quiet
@@ -197,18 +199,30 @@ def test_export__every_option__agrees_with_the_scorer(data: Dataset, tmp_path: P
     assert found.max_abs_difference < export.TOLERANCE
     running = export.session(found.path)
     histories: list[History] = [history(), history(3), data.histories[0], history(*range(1, 15))]
-    scores, viewer = running.run(["scores", "viewer"], export.real_inputs(scorer, histories, 1))
+    inputs = export.real_inputs(scorer, histories, 1)
+    inputs["titles"] = np.array([[1, 0, 7, 7]] * 4)
+    scores, parts = running.run(list(OUTPUTS), inputs)
     assert np.allclose(scores, scorer.scores(histories, np.zeros((4, 1), np.float32)), atol=1e-3)
-    assert viewer.shape == (4, 16)
+    assert parts.shape == (*inputs["items"].shape, 4)
+    is_title = inputs["items"] > 0
+    assert (parts[~is_title] == 0).all()
+    assert (np.abs(parts[is_title][:, [0, 2]]) > 0).all()
+    assert (parts[..., 1] == 0).all()
+    assert (parts[..., 2] == parts[..., 3]).all()
+    assert found.contributions_ms > 0
 
 
-def test_int8__small_network__ranks_about_the_same(data: Dataset, trained: SequenceScorer, tmp_path: Path) -> None:
-    assert trained.export(data, tmp_path / "model.onnx").max_abs_difference < export.TOLERANCE
-    small = export.session(export.int8(tmp_path / "model.onnx", tmp_path / "small.onnx"))
+@pytest.mark.parametrize("smaller", [export.int8, export.float16])
+def test_smaller_weights__small_network__say_about_the_same(
+    data: Dataset, trained: SequenceScorer, tmp_path: Path, smaller: Callable[[Path, Path], Path]
+) -> None:
+    plain = tmp_path / "model.onnx"
+    assert trained.export(data, plain).max_abs_difference < export.TOLERANCE
     inputs = export.real_inputs(trained, data.histories, 1)
-    scores = trained.scores(data.histories, np.zeros((len(data.histories), 1), np.float32))
-    (rounded,) = small.run(["scores"], inputs)
+    scores, parts = export.session(plain).run(list(OUTPUTS), inputs)
+    rounded, others = export.session(smaller(plain, tmp_path / "small.onnx")).run(list(OUTPUTS), inputs)
     assert np.mean(rounded[:, 1:].argmax(1) == scores[:, 1:].argmax(1)) > 0.9
+    assert np.corrcoef(parts.ravel(), others.ravel())[0, 1] > 0.99
 
 
 def test_fit__gpu_where_there_is_none__is_said(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
