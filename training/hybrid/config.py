@@ -13,14 +13,12 @@ from training.config import RecommenderConfig
 from training.sequence.config import SequenceConfig
 
 HOME_SEQUENCE = SequenceConfig(
-    width=64,
-    layers=2,
+    width=48,
+    layers=1,
     position="relative",
     dropout=0.3,
     item_dropout=0.2,
     start="svd",
-    loss="sampled",
-    negatives=1024,
     has_time=True,
     lr=4e-3,
     epochs=12,

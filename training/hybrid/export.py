@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 TOLERANCE = 1e-4
 """Of the largest score: scores are standardised by sums over the whole catalogue, in float32."""
+SERVED_TOLERANCE = 2e-2
+"""The same against what was measured: the file keeps the mixture's tables in half precision, and a logarithm widens that."""
 
 
 def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0) -> Exported:
@@ -40,13 +42,13 @@ def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0)
     checks.append(real_inputs(dataset, [whole[0].until(1), whole[0].until(0)], length))
     worst = max(_difference(graph, path, inputs) for inputs in checks)
     scores = session(path).run(["scores"], real)[0]
-    worst = max(worst, _relative(scores[:, 1:], hybrid.scores(whole, real["context"])[:, 1:]))
-    if not worst <= TOLERANCE:
+    served = _relative(scores[:, 1:], hybrid.scores(whole, real["context"])[:, 1:])
+    if not (worst <= TOLERANCE and served <= SERVED_TOLERANCE):
         raise NexusError(
             "the exported model does not agree with what was measured",
             category=Category.INTERNAL,
             field="max_abs_difference",
-            value=worst,
+            value=f"{worst:.2e} from torch, {served:.2e} from what was measured",
             remedy="this is a bug in the export: keep the run's files and report it",
         )
     one = {name: array[:1] for name, array in real.items()}

@@ -20,9 +20,7 @@ VALUES: dict[str, HybridConfig] = {
     "hybrid-counts": HybridConfig(mixture=None, sequence=None),
     "hybrid-debug": HybridConfig(
         mixture=configs.debug(),
-        sequence=HOME_SEQUENCE.model_copy(
-            update={"width": 16, "length": 16, "batch_tokens": 1024, "negatives": 128, "start": "random"}
-        ),
+        sequence=HOME_SEQUENCE.model_copy(update={"width": 16, "length": 16, "batch_tokens": 1024, "start": "random"}),
         sequence_events=50_000,
         fewest_epochs=1,
         history_length=16,
