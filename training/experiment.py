@@ -16,7 +16,7 @@ from nexus import logs
 from training import floors, gate, recommender
 from training.bundle_format import TRAINED
 from training.config import CPU, Compute
-from training.dataset import Dataset, History, leave_out
+from training.dataset import Dataset, History, Split, leave_out
 from training.determinism import repeatable
 from training.evaluation import Outcome, Scorer, evaluate, protocol
 from training.hybrid import stored
@@ -112,16 +112,7 @@ def _run(dataset: Dataset, config: HybridConfig, *, seed: int, max_seconds: floa
     chosen = floors.choose_all(dataset)
     floors_done = time.monotonic()
     validation = leave_out(dataset, last=2, name="validation")
-    try:
-        hybrid = HybridModel(config, compute=compute).fit(
-            dataset, validation.histories, validation=validation, seed=seed, budget_s=max_seconds, tell=_told
-        )
-    except TooLittleError as error:
-        _LOG.warning("too_little_for_the_trained_parts", reason=error.message, found=error.value)
-        counted = config.model_copy(update={"mixture": None, "sequence": None})
-        hybrid = HybridModel(counted, compute=compute).fit(
-            dataset, validation.histories, validation=validation, seed=seed, budget_s=max_seconds, tell=_told
-        )
+    hybrid = _hybrid(dataset, config, validation, seed=seed, max_seconds=max_seconds, compute=compute)
     trained_done = time.monotonic()
     entries = _entries(dataset, config, hybrid, seed)
     test = leave_out(dataset, last=1, name="test")
@@ -135,6 +126,23 @@ def _run(dataset: Dataset, config: HybridConfig, *, seed: int, max_seconds: floa
     }
     words = protocol(dataset, held_out="test = each viewer's last title, choices on the one before")
     return Experiment(dataset, config, seed, entries, hybrid, words, seconds)
+
+
+def _hybrid(
+    dataset: Dataset, config: HybridConfig, validation: Split, *, seed: int, max_seconds: float, compute: Compute
+) -> FittedHybrid:
+    """With its trained parts, or of counted parts alone where the data are too few to train on."""
+
+    def fitted(wanted: HybridConfig) -> FittedHybrid:
+        return HybridModel(wanted, compute=compute).fit(
+            dataset, validation.histories, validation=validation, seed=seed, budget_s=max_seconds, tell=_told
+        )
+
+    try:
+        return fitted(config)
+    except TooLittleError as error:
+        _LOG.warning("too_little_for_the_trained_parts", reason=error.message, found=error.value)
+        return fitted(config.model_copy(update={"mixture": None, "sequence": None}))
 
 
 def _entries(dataset: Dataset, config: HybridConfig, hybrid: FittedHybrid, seed: int) -> dict[str, Entry]:
@@ -153,7 +161,7 @@ def _entries(dataset: Dataset, config: HybridConfig, hybrid: FittedHybrid, seed:
     }
     for name in TRAINED[1:]:
         if name in every:
-            before = hybrid.maker.parts(validation.histories, {name}, is_new=False)[name]
+            before = hybrid.parts.get(name) or hybrid.maker.parts(validation.histories, {name}, is_new=False)[name]
             entries[name] = Entry(
                 name,
                 settings,
