@@ -148,7 +148,7 @@ def _hybrid(
 def _entries(dataset: Dataset, config: HybridConfig, hybrid: FittedHybrid, seed: int) -> dict[str, Entry]:
     """The hybrid and its trained parts."""
     validation, test = (leave_out(dataset, last=last, name=name) for last, name in ((2, "validation"), (1, "test")))
-    every = hybrid.every_part(test.histories)
+    every = hybrid.maker.parts(test.histories, {*hybrid.parts, *TRAINED})
     settings = config.model_dump(mode="json") | {"seed": seed}
     entries = {
         HYBRID: Entry(

@@ -37,7 +37,8 @@ from training.neighbours import Tables
 if TYPE_CHECKING:
     from training.models.mixture import AttentionWeigher
 
-THREADS = 2
+THREADS = 1
+"""The mixture is small: more threads would hardly quicken it, and other parts train beside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class Prepared:
     dataset: Dataset
     config: RecommenderConfig
     content: sp.csr_matrix
+    learn: Sequence[History]
     validation: Split
     tables: Tables
     factors: Floats
@@ -111,7 +113,7 @@ def prepare_from(
     logs.get(__name__).info(
         "recommender_prepared", examples=len(examples), seconds=round(time.monotonic() - started, 1)
     )
-    return Prepared(dataset, config, content, validation, tables, factors, examples)
+    return Prepared(dataset, config, content, learn, validation, tables, factors, examples)
 
 
 def tables_of(histories: Sequence[History], size: int, content: sp.csr_matrix, config: RecommenderConfig) -> Tables:
@@ -207,7 +209,9 @@ def rebuilt(trained: Trained, prepared: Prepared, histories: Sequence[History]) 
 
     import torch
 
-    tables = tables_of(histories, prepared.dataset.size, prepared.content, prepared.config)
+    tables = prepared.tables
+    if histories is not prepared.learn:
+        tables = tables_of(histories, prepared.dataset.size, prepared.content, prepared.config)
     weigher = copy.deepcopy(trained.weigher)
     weigher.log_popularity.copy_(torch.log(torch.from_numpy(tables.popularity).clamp(min=1.0)))
     return Neural(weigher, tables)

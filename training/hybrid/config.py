@@ -25,7 +25,7 @@ HOME_SEQUENCE = SequenceConfig(
     batch_tokens=2048,
     logits_mb=4,
 )
-"""A sequence transformer that a home machine trains in half a minute; chosen on validation titles of ml-latest-small."""
+"""A sequence transformer that one core trains in half a minute; chosen on validation titles of ml-latest-small."""
 
 
 class HybridConfig(BaseModel):
@@ -37,6 +37,9 @@ class HybridConfig(BaseModel):
         RecommenderConfig(), description="the attention mixture as one of the parts"
     )
     sequence: SequenceConfig | None = Field(HOME_SEQUENCE, description="the sequence transformer as one of the parts")
+    networks: int = Field(
+        2, gt=0, description="sequence transformers that differ by their seed; the part is their mean"
+    )
     sequence_events: int = Field(
         1_200_000,
         ge=0,
@@ -58,10 +61,14 @@ class HybridConfig(BaseModel):
     errors: float = Field(
         2.0, ge=0, description="standard errors of the difference by which one more counted part has to be better"
     )
-    errors_trained: float = Field(
-        0.5, ge=0, description="the same of a trained part: there are two of them, not the best of many"
+    errors_expected: float = Field(
+        0.5,
+        ge=0,
+        description="the same of a part that is expected to help and not the best of many: a trained one, or popularity, "
+        "which two models that are added up count twice",
     )
-    strength: float = Field(1e-2, ge=0, description="L2 penalty on weights")
+    strength: float = Field(1e-2, ge=0, description="L2 penalty on the weights of the likelihood")
+    pull: float = Field(1e-2, ge=0, description="of these on the weights that rank best")
     steps: int = Field(50, gt=0, description="of L-BFGS, at most")
 
     @model_validator(mode="after")

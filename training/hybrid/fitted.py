@@ -20,7 +20,7 @@ from training.hybrid import features, parts
 from training.hybrid.config import HybridConfig
 from training.hybrid.selection import Step
 from training.recommender import Neural
-from training.sequence.scorer import SequenceScorer
+from training.sequence.several import AverageScorer
 
 if TYPE_CHECKING:
     from training.export import Exported
@@ -37,13 +37,13 @@ class Maker:
         dataset: Catalogue.
         config: Settings.
         mixture: Gives the mixture with its tables counted over some histories; None: there is none.
-        sequence: The sequence transformer; None: there is none.
+        sequence: The sequence transformers; None: there are none.
     """
 
     dataset: Dataset
     config: HybridConfig
     mixture: Callable[[Sequence[History]], Neural] | None = field(repr=False, default=None)
-    sequence: SequenceScorer | None = field(repr=False, default=None)
+    sequence: AverageScorer | None = field(repr=False, default=None)
 
     def parts(
         self, learn: Sequence[History], only: Collection[str] | None = None, *, is_new: bool = True

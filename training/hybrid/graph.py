@@ -5,7 +5,7 @@ Belongs here: the torch module that is exported, and what it is made from. Does 
 
 A score is a sum over parts. A counted part and the mixture are sums over watched titles, so what a title adds is exact where the
 part is taken as it is; where its logarithm ``f`` is taken, each title gets its share of ``f(part) - f(0)``: for a function of a
-sum that is the Aumann-Shapley value. Of the sequence transformer, a title's contribution is what the score loses when the
+sum that is the Aumann-Shapley value. Of the sequence transformers, a title's contribution is what the score loses when the
 newest place may not look at it (training.sequence.net_reasons).
 """
 
@@ -28,7 +28,7 @@ from training.models.asked import of_titles
 from training.recommender import Neural
 from training.sequence.net_graph import Ranker
 from training.sequence.net_reasons import newest_and_without
-from training.sequence.scorer import SequenceScorer
+from training.sequence.several import AverageScorer
 
 if TYPE_CHECKING:
     from training.hybrid.fitted import FittedHybrid
@@ -162,30 +162,33 @@ class Mixture(Source):
 
 
 class Sequence(Source):
-    """The sequence transformer, of the newest titles."""
+    """The sequence transformers, of the newest titles: the mean of all."""
 
-    def __init__(self, scorer: SequenceScorer) -> None:
+    def __init__(self, scorer: AverageScorer) -> None:
         super().__init__()
-        self.ranker, self.newest = Ranker(scorer.net), scorer.history_length
-
-    def _given(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
-        start = inputs[0].shape[1] - self.newest
-        items = inputs[0][:, start:]
-        return items, self.ranker.times(items, inputs[2][:, start:])
+        self.rankers, self.newest = nn.ModuleList(Ranker(one.net) for one in scorer.members), scorer.history_length
 
     def scores(self, inputs: Inputs) -> Tensor:
         """Cosines over the temperature."""
-        items, times = self._given(inputs)
-        return torch.as_tensor(self.ranker.net.newest(items, times) @ self.ranker.table)
+        items = self._newest(inputs[0])
+        found = [
+            ranker.net.newest(items, ranker.times(items, self._newest(inputs[2]))) @ ranker.table
+            for ranker in self.rankers
+        ]
+        return torch.stack(found).mean(dim=0)
 
     def moved(self, inputs: Inputs, titles: Tensor) -> Tensor:
         """By attention knockout."""
-        items, times = self._given(inputs)
-        viewer, without = newest_and_without(self.ranker.net, items, times)
-        asked = self.ranker.table.T[titles]
-        found = (viewer[:, None] - without) @ asked.transpose(1, 2) * (titles > 0)[:, None]
+        items = self._newest(inputs[0])
+        found = []
+        for ranker in self.rankers:
+            viewer, without = newest_and_without(ranker.net, items, ranker.times(items, self._newest(inputs[2])))
+            found.append(ranker.contributions(viewer, without, titles))
         older = inputs[0].shape[1] - self.newest
-        return torch.cat([torch.zeros(found.shape[0], older, titles.shape[1]), found], dim=1)
+        return torch.cat([torch.zeros(items.shape[0], older, titles.shape[1]), torch.stack(found).mean(dim=0)], dim=1)
+
+    def _newest(self, column: Tensor) -> Tensor:
+        return column[:, column.shape[1] - self.newest :]
 
 
 def source_of(part: Scorer, length: int) -> Source:
@@ -196,7 +199,7 @@ def source_of(part: Scorer, length: int) -> Source:
     """
     if isinstance(part, Neural):
         return Mixture(part, length)
-    if isinstance(part, SequenceScorer):
+    if isinstance(part, AverageScorer):
         return Sequence(part)
     if isinstance(part, Fitted) and part.ease is not None:
         return Content(part, length)

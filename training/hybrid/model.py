@@ -10,8 +10,8 @@ everything that may be learned from, with the same weights.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,7 @@ from training.models_api import Tell
 from training.recommender import Neural
 
 if TYPE_CHECKING:
-    from training.sequence.scorer import SequenceScorer
+    from training.sequence.several import AverageScorer
 
 FEWEST = 20
 """Validation titles that parts are chosen on, and viewers that the mixture is trained on; with fewer the best part stands alone."""
@@ -47,7 +47,7 @@ class HybridModel:
         config: Settings.
         compute: Where the trained parts are trained.
         device: ``auto``, ``cpu`` or ``gpu``.
-        folder: Where the sequence transformer keeps its checkpoints; None: nowhere.
+        folder: Where the sequence transformers keep their checkpoints; None: nowhere.
         name: As it stands in tables.
     """
 
@@ -85,11 +85,11 @@ class HybridModel:
 
         _refuse(learn, validation)
         assert validation is not None  # noqa: S101 (refused above)
-        started = time.monotonic()
-        with repeatable(seed, threads=recommender.THREADS):
+        with repeatable(seed, threads=recommender.THREADS), ExitStack() as under_way:
+            # The networks train in processes of their own while the mixture does in this one.
+            networks = self._networks(under_way, dataset, learn, validation, seed, budget_s, tell)
             mixture, of_mixture = self._mixture(dataset, learn, validation, seed, budget_s * MIXTURE_SHARE, tell)
-            left = max(budget_s - (time.monotonic() - started), 1.0)
-            sequence = self._sequence(dataset, learn, validation, seed, left, tell)
+            sequence = None if networks is None else networks()
             of_sequence = {} if sequence is None else {SEQUENCE: dict(sequence.settings)}
             maker = Maker(dataset, self.config, mixture, sequence)
             every = maker.parts(learn, is_new=False)
@@ -115,19 +115,28 @@ class HybridModel:
         facts = {"best_epoch": trained.best_epoch, "curve": trained.curve, "seconds": trained.seconds}
         return recommender.Rebuilder(trained, prepared), {MIXTURE: facts}
 
-    def _sequence(
-        self, dataset: Dataset, learn: Sequence[History], validation: Split, seed: int, budget_s: float, tell: Tell
-    ) -> SequenceScorer | None:
-        from training.sequence.model import SequenceModel
+    def _networks(
+        self,
+        under_way: ExitStack,
+        dataset: Dataset,
+        learn: Sequence[History],
+        validation: Split,
+        seed: int,
+        budget_s: float,
+        tell: Tell,
+    ) -> Callable[[], AverageScorer] | None:
+        from training.sequence.several import Several
 
         config = self.config.sequence_for(sum(map(len, learn)))
         if config is None:
             return None
         compute = replace(self.compute, precision=HALF) if self.compute == CPU else self.compute
-        model = SequenceModel(config, compute=compute, device=self.device)
-        if self.folder is not None:
-            model.keep_in(self.folder)
-        return model.fit(dataset, learn, validation=validation, seed=seed, budget_s=budget_s, tell=tell)
+        several = Several(config, self.config.networks, compute, self.device, self.folder)
+        return under_way.enter_context(
+            several.training(
+                dataset, learn, validation=validation, seed=seed, budget_s=budget_s * (1.0 - MIXTURE_SHARE), tell=tell
+            )
+        )
 
     def _chosen(self, every: Mapping[str, Scorer], validation: Split, maker: Maker, seed: int) -> FittedHybrid:
         config, names, size = self.config, list(every), maker.dataset.size

@@ -6,7 +6,9 @@ Stacked generalisation (Wolpert 1992): weights are learned on the validation tit
 others. It begins with the best single part; of all that could be added the best is taken if its NDCG@10 is better by
 more than some standard errors of the paired difference, as in the rule of one standard error (Breiman et al. 1984).
 So a counted part that helps on a hundred thousand viewers may be left out on a hundred, where nobody can tell. Less is asked of
-the two trained parts: they are not the best of many, and two models that learn in different ways are known to be better together.
+parts that are expected to help and so are not the best of many: the two trained ones, since models that learn in different ways are
+known to be better together, and popularity, which the sum of two models counts twice: if both are logarithms of probabilities and
+know different things, ``p(j | a, b)`` is in proportion to ``p(j | a) p(j | b) / p(j)``.
 """
 
 from __future__ import annotations
@@ -22,6 +24,9 @@ from training.evaluation import ndcg
 from training.hybrid import ranker
 from training.hybrid.config import HybridConfig
 from training.hybrid.features import Examples
+
+EXPECTED = frozenset({*TRAINED, "popularity"})
+"""Parts that little is asked of; see the end of the module's words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +69,10 @@ def chosen(examples: Examples, names: Sequence[str], config: HybridConfig, seed:
     first = int(np.argmax([float(found.mean()) for found in alone]))
     parts, reached = [first], alone[first]
     steps = [Step(names[first], float(reached.mean()), float(reached.mean()), 0.0)]
-    while len(parts) < len(names):
-        others = [part for part in range(len(names)) if part not in parts]
-        found = [_judged(examples, [*parts, part], fold, config) for part in others]
-        best = int(np.argmax([float(one.mean()) for one in found]))
-        difference = (found[best] - reached).astype(np.float64)
-        error = float(difference.std() / np.sqrt(len(difference)))
-        if not float(difference.mean()) > _asked(names[others[best]], config) * error:
-            break
-        parts.append(others[best])
-        reached = found[best]
-        steps.append(Step(names[others[best]], float(reached.mean()), float(difference.mean()), error))
+    while (better := _better(examples, names, parts, reached, fold, config)) is not None:
+        place, reached, step = better
+        parts.append(place)
+        steps.append(step)
     return Chosen(
         tuple(parts),
         _learned(examples, _all(examples), parts, config),
@@ -86,8 +84,27 @@ def chosen(examples: Examples, names: Sequence[str], config: HybridConfig, seed:
 _ONE = np.ones(1, np.float32)
 
 
+def _better(
+    examples: Examples, names: Sequence[str], parts: Sequence[int], reached: Floats, fold: Ints, config: HybridConfig
+) -> tuple[int, Floats, Step] | None:
+    """The part to add, NDCG@10 of each example with it, and the step; None where no part helps enough."""
+    found = {part: _judged(examples, [*parts, part], fold, config) for part in range(len(names)) if part not in parts}
+    for part in sorted(found, key=lambda one: -float(found[one].mean())):
+        difference = (found[part] - reached).astype(np.float64)
+        gain, error = float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+        if gain > _asked(names[part], config) * error and _is_sound(examples, names, [*parts, part], config):
+            return part, found[part], Step(names[part], float(found[part].mean()), gain, error)
+    return None
+
+
+def _is_sound(examples: Examples, names: Sequence[str], parts: Sequence[int], config: HybridConfig) -> bool:
+    """Whether no trained part would count against what it says: such a weight is chance."""
+    weights = _learned(examples, _all(examples), parts, config)
+    return all(weight > 0 for part, weight in zip(parts, weights, strict=True) if names[part] in TRAINED)
+
+
 def _asked(name: str, config: HybridConfig) -> float:
-    return config.errors_trained if name in TRAINED else config.errors
+    return config.errors_expected if name in EXPECTED else config.errors
 
 
 def _all(examples: Examples) -> Ints:
@@ -95,7 +112,7 @@ def _all(examples: Examples) -> Ints:
 
 
 def _learned(examples: Examples, rows: Ints, parts: Sequence[int], config: HybridConfig) -> Floats:
-    return ranker.learned(examples.only(rows, parts), strength=config.strength, steps=config.steps)
+    return ranker.learned(examples.only(rows, parts), strength=config.strength, steps=config.steps, pull=config.pull)
 
 
 def _folds(examples: Examples, parts: Sequence[int], fold: Ints, config: HybridConfig) -> Floats:

@@ -19,6 +19,7 @@ from training.hybrid.fitted import MIXTURE, SEQUENCE, FittedHybrid, Maker
 from training.recommender import Neural, tables_of
 from training.sequence.config import SequenceConfig
 from training.sequence.scorer import SequenceScorer
+from training.sequence.several import AverageScorer
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -34,16 +35,20 @@ def state_of(hybrid: FittedHybrid) -> dict[str, Tensor]:
     for name, part in hybrid.parts.items():
         if isinstance(part, Neural):
             state |= {f"{name}.{key}": value.contiguous() for key, value in part.weigher.state_dict().items()}
-        elif isinstance(part, SequenceScorer):
-            state |= {f"{name}.{key}": value.contiguous() for key, value in part.net.state_dict().items()}
+        elif isinstance(part, AverageScorer):
+            for under, member in zip(_networks(len(part.members)), part.members, strict=True):
+                state |= {f"{under}.{key}": value.contiguous() for key, value in member.net.state_dict().items()}
     return state
 
 
 def facts_of(hybrid: FittedHybrid) -> dict[str, Any]:
     """Plain data beside the tensors."""
     sequence = hybrid.parts.get(SEQUENCE)
-    values = sequence.net.config.model_dump(mode="json") if isinstance(sequence, SequenceScorer) else None
-    return {"parts": list(hybrid.parts), "sequence": values, "settings": dict(hybrid.settings)}
+    facts: dict[str, Any] = {"parts": list(hybrid.parts), "sequence": None, "settings": dict(hybrid.settings)}
+    if isinstance(sequence, AverageScorer):
+        facts["sequence"] = sequence.members[0].net.config.model_dump(mode="json")
+        facts["networks"] = len(sequence.members)
+    return facts
 
 
 def restored(
@@ -70,10 +75,17 @@ def restored(
         mixture = _mixture(dataset, config.mixture, _under(state, MIXTURE), vocabulary)
     sequence = None
     if SEQUENCE in names:
-        sequence = _sequence(dataset, SequenceConfig(**facts["sequence"]), _under(state, SEQUENCE), vocabulary)
+        values = SequenceConfig(**facts["sequence"])
+        under = _networks(facts.get("networks", 1))  # one network of old stands under its part's name, too
+        sequence = AverageScorer(tuple(_sequence(dataset, values, _under(state, one), vocabulary) for one in under))
     maker = Maker(dataset, config, mixture, sequence)
     found = maker.parts(histories, set(names))
     return FittedHybrid({name: found[name] for name in names}, np.asarray(state[WEIGHTS].numpy(), np.float32), maker)
+
+
+def _networks(count: int) -> list[str]:
+    """What the tensors of each network stand under."""
+    return [SEQUENCE, *(f"{SEQUENCE}_{number}" for number in range(2, count + 1))]
 
 
 def _under(state: Mapping[str, Tensor], name: str) -> dict[str, Tensor]:

@@ -73,6 +73,25 @@ class SequenceModel:
         """Train; see training.models_api.Model."""
         from training.determinism import repeatable
 
+        work, place = self.order(dataset, learn, validation=validation, seed=seed, budget_s=budget_s)
+        threads = self.threads or devices.threads()
+        with repeatable(seed, threads=threads), devices.rounding(place):
+            if self.compute.is_distributed:
+                from training.sequence.processes import train_together
+
+                scorer, progress = train_together(work, place, self.compute.devices, threads)
+            else:
+                scorer, progress = train(work, place, tell)
+        return finished(scorer, progress, work, place, threads)
+
+    def order(
+        self, dataset: Dataset, learn: Sequence[History], *, validation: Split | None, seed: int, budget_s: float
+    ) -> tuple[Work, Place]:
+        """What is to be trained, and where.
+
+        Raises:
+            NexusError: category ``conflict``: all histories are empty.
+        """
         packed = pack(learn)
         if not packed.events:
             raise NexusError(
@@ -84,8 +103,6 @@ class SequenceModel:
             )
         has_time = dataset.has_times and (validation is None or validation.asked_at_s is not None)
         config = self.config.model_copy(update={"has_time": self.config.has_time and has_time})
-        place = devices.chosen(self.device, self.compute)
-        threads = self.threads or devices.threads()
         work = Work(
             config,
             packed,
@@ -98,18 +115,17 @@ class SequenceModel:
             first_embeddings(learn, dataset.size, config),
             self.save_every_s,
         )
-        with repeatable(seed, threads=threads), devices.rounding(place):
-            if self.compute.is_distributed:
-                from training.sequence.processes import train_together
+        return work, devices.chosen(self.device, self.compute)
 
-                scorer, progress = train_together(work, place, self.compute.devices, threads)
-            else:
-                scorer, progress = train(work, place, tell)
-        scorer.net.cpu()
-        again = None
-        if config.refit_epochs:
-            again = partial(continued, config=config, size=dataset.size, seed=seed, place=place, threads=threads)
-        return replace(scorer, settings=_settings(config, place, threads, progress), again=again)
+
+def finished(scorer: SequenceScorer, progress: Progress, work: Work, place: Place, threads: int) -> SequenceScorer:
+    """A trained network with what the training came to, on the CPU."""
+    config = work.config
+    scorer.net.cpu()
+    again = None
+    if config.refit_epochs:
+        again = partial(continued, config=config, size=work.size, seed=work.seed, place=place, threads=threads)
+    return replace(scorer, settings=_settings(config, place, threads, progress), again=again)
 
 
 def train(work: Work, place: Place, tell: Callable[[str], None]) -> tuple[SequenceScorer, Progress]:

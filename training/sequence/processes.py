@@ -7,8 +7,10 @@ Belongs here: starting the processes and bringing their result back. Does not be
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from nexus import logs
 from training.sequence import checkpoint, devices
@@ -18,13 +20,15 @@ from training.sequence.loop import Training
 from training.sequence.scorer import SequenceScorer
 from training.sequence.work import Work
 
+if TYPE_CHECKING:
+    from torch import Tensor
+
 
 def train_together(work: Work, place: Place, count: int, threads: int) -> tuple[SequenceScorer, Progress]:
     """Train in ``count`` processes; the first one's checkpoint is the result.
 
     Processes are spawned, not started by a script launcher: that would run the command of this process again.
     """
-    import torch
     from torch.multiprocessing.spawn import spawn
 
     with tempfile.TemporaryDirectory(prefix="nexus-sequence-") as shared:
@@ -35,7 +39,13 @@ def train_together(work: Work, place: Place, count: int, threads: int) -> tuple[
         )
         found = checkpoint.read(folder, work.identity)
     assert found is not None  # noqa: S101 (a process that did not write it has failed, and spawn has raised)
-    progress, tensors = found
+    return brought_back(work, *found)
+
+
+def brought_back(work: Work, progress: Progress, tensors: Mapping[str, Tensor]) -> tuple[SequenceScorer, Progress]:
+    """The network that a finished training kept, from its checkpoint."""
+    import torch
+
     net = work.config.build(work.size)
     kept = "best." if progress.best >= 0 else ("average." if work.config.average else "net.")
     values = {name.removeprefix(kept): value for name, value in tensors.items() if name.startswith(kept)}

@@ -213,9 +213,12 @@ def test_stored__other_catalogue__known_titles_keep_their_weights(
     }
     again = stored.restored(world, DEBUG, stored.facts_of(whole), state, older, task.relearn)
     assert np.isfinite(again.scores(task.test.histories, task.test.contexts)).all()
-    rows = again.maker.sequence.net.titles.weight.detach().numpy() if again.maker.sequence else np.ones((6, 1))
-    assert not rows[5].any()
-    assert rows[6].any()
+    assert again.maker.sequence is not None
+    assert len(again.maker.sequence.members) == DEBUG.networks
+    for member in again.maker.sequence.members:
+        rows = member.net.titles.weight.detach().numpy()
+        assert not rows[5].any()
+        assert rows[6].any()
 
 
 def test_scores__histories_of_no_and_of_many_titles__are_finite(world: Dataset, whole: FittedHybrid) -> None:

@@ -36,6 +36,27 @@ def test_chosen__only_noise_beside_one__stands_alone() -> None:
     assert found.parts == (0,)
 
 
+def test_chosen__two_models_that_both_know_what_is_popular__popularity_is_taken_back_once() -> None:
+    """Both say a logarithm of popularity and something of their own."""
+    random = np.random.default_rng(2)
+    popular = random.standard_normal((500, 60, 1))
+    own = random.standard_normal((500, 60, 2))
+    z = np.concatenate([popular + own, popular], axis=2).astype(np.float32)
+    likely = z[:, :, 0] + z[:, :, 1] - z[:, :, 2] + random.gumbel(size=(500, 60))
+    rows, best = np.arange(500), likely.argmax(axis=1)
+    z[rows, 0], z[rows, best] = z[rows, best].copy(), z[rows, 0].copy()
+    made = Examples(z, np.zeros((500, 60), np.float32))
+    found = selection.chosen(made, ["attention", "sequence", "popularity"], CONFIG, seed=0)
+    assert sorted(found.parts) == [0, 1, 2]
+    assert found.weights[found.parts.index(2)] < -0.5
+
+
+def test_chosen__trained_part_that_would_count_against_what_it_says__is_left_out() -> None:
+    made = examples((2.0, -0.6))
+    assert selection.chosen(made, ["ease", "sequence"], CONFIG, seed=0).parts == (0,)
+    assert selection.chosen(made, ["ease", "item_knn"], CONFIG, seed=0).parts == (0, 1)
+
+
 def test_fold_of__any_count__folds_are_even_and_repeat() -> None:
     fold = selection.fold_of(23, 5, seed=7)
     assert sorted(np.bincount(fold)) == [4, 4, 5, 5, 5]
