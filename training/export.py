@@ -192,6 +192,7 @@ def session(path: Path) -> Any:
 
     options = ort.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3  # warnings are about its own rewriting of the graph, and nobody can act on them
     return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
 
 

@@ -166,14 +166,18 @@ class Sequence(Source):
 
     def __init__(self, scorer: AverageScorer) -> None:
         super().__init__()
-        self.rankers, self.newest = nn.ModuleList(Ranker(one.net) for one in scorer.members), scorer.history_length
+        self.nets, self.newest = nn.ModuleList(Ranker(one.net) for one in scorer.members), scorer.history_length
+
+    @property
+    def _rankers(self) -> list[Ranker]:
+        return [ranker for ranker in self.nets if isinstance(ranker, Ranker)]
 
     def scores(self, inputs: Inputs) -> Tensor:
         """Cosines over the temperature."""
         items = self._newest(inputs[0])
         found = [
             ranker.net.newest(items, ranker.times(items, self._newest(inputs[2]))) @ ranker.table
-            for ranker in self.rankers
+            for ranker in self._rankers
         ]
         return torch.stack(found).mean(dim=0)
 
@@ -181,7 +185,7 @@ class Sequence(Source):
         """By attention knockout."""
         items = self._newest(inputs[0])
         found = []
-        for ranker in self.rankers:
+        for ranker in self._rankers:
             viewer, without = newest_and_without(ranker.net, items, ranker.times(items, self._newest(inputs[2])))
             found.append(ranker.contributions(viewer, without, titles))
         older = inputs[0].shape[1] - self.newest
