@@ -167,6 +167,15 @@ class ServingSettings(Area):
 
     bundle_url: str | None = Field(None, description="folder of published models; unset: $NEXUS_HOME/serving")
     poll_s: float = Field(2.0, gt=0, description="seconds between looks for a new champion")
+    diversity: float = Field(
+        0.0, ge=0, le=1, description="how unlike each other the titles of a list shall be; 0: as the model ranks them"
+    )
+    exploration: float = Field(
+        0.0,
+        ge=0,
+        le=5,
+        description="chance in a list, in deviations of the best titles' scores; 0: none; drawn once a day",
+    )
 
 
 class TrainingSettings(Area):

@@ -42,6 +42,7 @@ from serving.recommendations.kept import Kept
 from serving.recommendations.library import Library
 from serving.recommendations.record import Recorder
 from serving.recommendations.service import Recommendations
+from serving.recommendations.variety import Variety
 from serving.recommendations.versions import Versions
 from serving.tokens.enabled import Web3
 from serving.tokens.service import Tokens
@@ -86,6 +87,7 @@ class State:
             metrics,
             note=self.recorder.note,
             snapshot=partial(read_seen, Path(settings.bundle_url)),
+            variety=Variety(settings.serving.diversity, settings.serving.exploration),
         )
         self.content = Content(
             self.finder,

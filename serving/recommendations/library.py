@@ -36,6 +36,17 @@ class Library:
         )
         self.new_vectors = vectors.matrix[self.new_rows]
 
+    def vectors_of_positions(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
+        """Unit vectors ``[n, d]`` of titles by their position in the champion's vocabulary; zeros for one that has none."""
+        width = self.vectors.matrix.shape[1] if len(self.vectors) else 1
+        found = np.zeros((len(positions), width), dtype=np.float32)
+        names = self.champion.vocabulary if self.champion else ()
+        for place, position in enumerate(positions.tolist()):
+            row = self.vectors.rows.get(names[position])
+            if row is not None:
+                found[place] = self.vectors.matrix[row]
+        return found
+
     @property
     def model_version(self) -> str | None:
         """The version that is served."""

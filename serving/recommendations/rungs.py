@@ -16,6 +16,7 @@ import numpy.typing as npt
 from serving.content.vectors import top
 from serving.models.champion import Champion
 from serving.recommendations.library import Library
+from serving.recommendations.variety import Variety, draw_of
 from serving.viewers.viewer import Entry, Viewer, is_liked, signal
 
 DAY_MS = 86_400_000.0
@@ -25,6 +26,7 @@ SLOT_FROM = 5
 NEW_TITLE_SIMILARITY = 0.35
 NEW_TITLE_HISTORY = 50
 CONTENT_HISTORY = 50
+AS_MEASURED = Variety()
 
 
 class Source(StrEnum):
@@ -52,7 +54,14 @@ class NothingToSay(Exception):  # noqa: N818 - not an error: this rung has no an
     """This rung has no basis for an answer."""
 
 
-def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], limit: int, now_ms: int) -> list[Pick]:
+def champion_rung(
+    library: Library,
+    viewer: Viewer,
+    context: Sequence[float],
+    limit: int,
+    now_ms: int,
+    variety: Variety = AS_MEASURED,
+) -> list[Pick]:
     """The model's best titles, with what each title of the history added."""
     champion = library.champion
     if champion is None:
@@ -69,7 +78,8 @@ def champion_rung(library: Library, viewer: Viewer, context: Sequence[float], li
     allowed = library.is_offered.copy()
     allowed[[champion.index[one] for one in viewer.barred() if one in champion.index]] = False
     scores = np.where(allowed, champion.scores(asked), -np.inf)
-    chosen = top(scores, limit).tolist()
+    draw = draw_of(viewer.user_id, now_ms)
+    chosen = variety.chosen(scores, limit, library.vectors_of_positions, draw).tolist()
     if not chosen:
         return []
     parts = champion.contributions(asked, chosen)[-len(used) :]

@@ -26,6 +26,7 @@ from serving.recommendations.library import Library
 from serving.recommendations.reasons import explanation, reason
 from serving.recommendations.record import Made
 from serving.recommendations.rungs import NothingToSay, Pick, Source
+from serving.recommendations.variety import Variety
 from serving.viewers.store import Viewers
 from serving.viewers.viewer import Entry, Viewer
 
@@ -72,6 +73,7 @@ class Recommendations:
         *,
         note: Callable[[Made], None] = lambda _: None,
         snapshot: Callable[[UUID], frozenset[str] | None] = lambda _: None,
+        variety: Variety = rungs.AS_MEASURED,
     ) -> None:
         self._library = library
         self._viewers = viewers
@@ -80,6 +82,7 @@ class Recommendations:
         self._metrics = metrics
         self._note = note
         self._snapshot = snapshot
+        self._variety = variety
 
     async def recommend(self, identifier: UUID | ids.Reference, limit: int, *, explain: bool) -> dict[str, Any]:
         """The answer for one viewer.
@@ -163,15 +166,15 @@ class Recommendations:
         if champion is None:
             raise NothingToSay("no model is served")
         context = await self._context.of(viewer.user_id, champion.manifest.context_features)
-        return await self._in_thread(lambda: _champion(library, viewer, context, limit))
+        return await self._in_thread(lambda: _champion(library, viewer, context, limit, self._variety))
 
     async def _in_thread(self, work: Callable[[], list[Pick]]) -> list[Pick]:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _champion(library: Library, viewer: Viewer, context: list[float], limit: int) -> list[Pick]:
+def _champion(library: Library, viewer: Viewer, context: list[float], limit: int, variety: Variety) -> list[Pick]:
     fresh = rungs.new_titles(library, viewer, len(rungs.slots(limit)))
-    picks = rungs.champion_rung(library, viewer, context, limit - len(fresh), int(time() * 1000))
+    picks = rungs.champion_rung(library, viewer, context, limit - len(fresh), int(time() * 1000), variety)
     return rungs.with_new_titles(picks, fresh, limit)
 
 
