@@ -16,17 +16,15 @@ import numpy.typing as npt
 from serving.content.vectors import top
 from serving.models.champion import Champion
 from serving.recommendations.library import Library
-from serving.recommendations.variety import Variety, draw_of
+from serving.recommendations.variety import AS_MEASURED, DAY_MS, Variety, draw_of
 from serving.viewers.viewer import Entry, Viewer, is_liked, signal
 
-DAY_MS = 86_400_000.0
 SLOT_EVERY = 10
 SLOT_FROM = 5
 """A last group of fewer titles than this keeps no place for a new one."""
 NEW_TITLE_SIMILARITY = 0.35
 NEW_TITLE_HISTORY = 50
 CONTENT_HISTORY = 50
-AS_MEASURED = Variety()
 
 
 class Source(StrEnum):

@@ -26,7 +26,7 @@ from serving.recommendations.library import Library
 from serving.recommendations.reasons import explanation, reason
 from serving.recommendations.record import Made
 from serving.recommendations.rungs import NothingToSay, Pick, Source
-from serving.recommendations.variety import Variety
+from serving.recommendations.variety import AS_MEASURED, Variety
 from serving.viewers.store import Viewers
 from serving.viewers.viewer import Entry, Viewer
 
@@ -73,7 +73,7 @@ class Recommendations:
         *,
         note: Callable[[Made], None] = lambda _: None,
         snapshot: Callable[[UUID], frozenset[str] | None] = lambda _: None,
-        variety: Variety = rungs.AS_MEASURED,
+        variety: Variety = AS_MEASURED,
     ) -> None:
         self._library = library
         self._viewers = viewers

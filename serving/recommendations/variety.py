@@ -74,6 +74,10 @@ class Variety:
         return found
 
 
+AS_MEASURED = Variety()
+"""What the model ranks first, as its figures were measured."""
+
+
 def draw_of(user_id: UUID, now_ms: int) -> int:
     """One number for a viewer and a day (UTC)."""
     return int.from_bytes(hashlib.sha256(f"{user_id} {now_ms // DAY_MS}".encode()).digest()[:8], "big")
