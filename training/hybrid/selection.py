@@ -3,12 +3,13 @@
 Belongs here: folds, forward selection. Does not belong here: learning weights (training.hybrid.ranker), parts.
 
 Stacked generalisation (Wolpert 1992): weights are learned on the validation titles of some viewers and judged on those of the
-others. It begins with the best single part; of all that could be added the best is taken if its NDCG@10 is better by
-more than some standard errors of the paired difference, as in the rule of one standard error (Breiman et al. 1984).
-So a counted part that helps on a hundred thousand viewers may be left out on a hundred, where nobody can tell. Less is asked of
-parts that are expected to help and so are not the best of many: the two trained ones, since models that learn in different ways are
-known to be better together, and popularity, which the sum of two models counts twice: if both are logarithms of probabilities and
-know different things, ``p(j | a, b)`` is in proportion to ``p(j | a) p(j | b) / p(j)``.
+others. It begins with the trained parts together, since models that learn in different ways are known to be better together and on
+few viewers nobody can tell by how much; only where some part alone is better than them by evidence it begins with that one. Then, of
+all that could be added, the best is taken if its NDCG@10 is better by more than some standard errors of the paired
+difference, as in the rule of one standard error (Breiman et al. 1984). So a counted part that helps on a hundred thousand viewers may be
+left out on a hundred. Less is asked of parts that are expected to help and so are not the best of many: the trained ones, and
+popularity, which the sum of two models counts twice: if both are logarithms of probabilities and know different things,
+``p(j | a, b)`` is in proportion to ``p(j | a) p(j | b) / p(j)``.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ class Step:
     Attributes:
         part: Its name.
         ndcg: Cross-validated NDCG@10 with it, over the examples' titles.
-        gain: Over the step before.
+        gain: Over the step before; of the trained parts that are begun with, over the best part alone.
         error: Standard error of that gain.
     """
 
@@ -65,10 +66,7 @@ def fold_of(count: int, folds: int, seed: int) -> Ints:
 def chosen(examples: Examples, names: Sequence[str], config: HybridConfig, seed: int) -> Chosen:
     """Forward selection over all parts."""
     fold = fold_of(len(examples), config.folds, seed)
-    alone = [ndcg(ranker.ranks(examples.only(_all(examples), [part]), _ONE), 10) for part in range(len(names))]
-    first = int(np.argmax([float(found.mean()) for found in alone]))
-    parts, reached = [first], alone[first]
-    steps = [Step(names[first], float(reached.mean()), float(reached.mean()), 0.0)]
+    parts, reached, steps = _start(examples, names, fold, config)
     while (better := _better(examples, names, parts, reached, fold, config)) is not None:
         place, reached, step = better
         parts.append(place)
@@ -84,14 +82,36 @@ def chosen(examples: Examples, names: Sequence[str], config: HybridConfig, seed:
 _ONE = np.ones(1, np.float32)
 
 
+def _start(
+    examples: Examples, names: Sequence[str], fold: Ints, config: HybridConfig
+) -> tuple[list[int], Floats, list[Step]]:
+    """The parts to begin with, NDCG@10 of each example with them, and how it came to them."""
+    alone = [ndcg(ranker.ranks(examples.only(_all(examples), [part]), _ONE), 10) for part in range(len(names))]
+    means = [float(found.mean()) for found in alone]
+    best = int(np.argmax(means))
+    trained = sorted((part for part, name in enumerate(names) if name in TRAINED), key=lambda part: -means[part])
+    if len(trained) > 1 and _is_sound(examples, names, trained, config):
+        together = _judged(examples, trained, fold, config)
+        gain, error = _compared(together, alone[best])
+        if gain > -config.errors * error:
+            rest = [Step(names[part], float(together.mean()), gain, error) for part in trained[1:]]
+            return trained, together, [Step(names[trained[0]], means[trained[0]], means[trained[0]], 0.0), *rest]
+    return [best], alone[best], [Step(names[best], means[best], means[best], 0.0)]
+
+
+def _compared(found: Floats, before: Floats) -> tuple[float, float]:
+    """The mean of the paired differences and its standard error."""
+    difference = (found - before).astype(np.float64)
+    return float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+
+
 def _better(
     examples: Examples, names: Sequence[str], parts: Sequence[int], reached: Floats, fold: Ints, config: HybridConfig
 ) -> tuple[int, Floats, Step] | None:
     """The part to add, NDCG@10 of each example with it, and the step; None where no part helps enough."""
     found = {part: _judged(examples, [*parts, part], fold, config) for part in range(len(names)) if part not in parts}
     for part in sorted(found, key=lambda one: -float(found[one].mean())):
-        difference = (found[part] - reached).astype(np.float64)
-        gain, error = float(difference.mean()), float(difference.std() / np.sqrt(len(difference)))
+        gain, error = _compared(found[part], reached)
         if gain > _asked(names[part], config) * error and _is_sound(examples, names, [*parts, part], config):
             return part, found[part], Step(names[part], float(found[part].mean()), gain, error)
     return None
