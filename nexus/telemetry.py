@@ -11,8 +11,8 @@ OpenTelemetry is imported inside functions: a command that makes no span does no
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.trace import Span, SpanContext, Tracer
 
-SAMPLED_BY_RATIO = "nexus.sampled_by_ratio"
-"""An attribute of a root span: it is one of very many, so the ratio decides; without it a root is always kept."""
 RUN_TAG = "nexus/traceparent"
 """The tag of a Dagster run that says in whose name it runs."""
 ENVIRONMENT = "TRACEPARENT"
@@ -42,8 +40,9 @@ _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})(?P<trace>[0-9a-f]{32})-(
 class Telemetry:
     """The tracing of this process; :func:`configure` makes it."""
 
-    def __init__(self, provider: TracerProvider) -> None:
+    def __init__(self, provider: TracerProvider, ratio: float) -> None:
         self._provider = provider
+        self.ratio = ratio
         self.tracer: Tracer = provider.get_tracer("nexus")
 
     def flush(self) -> None:
@@ -74,7 +73,7 @@ def configure(settings: Settings, service: str) -> Telemetry:
         service: The part, as in ``bin/nexus status``.
     """
     if _process.active is None:
-        _process.active = Telemetry(_provider(settings, service))
+        _process.active = Telemetry(_provider(settings, service), settings.telemetry.sample_ratio)
     return _process.active
 
 
@@ -82,11 +81,11 @@ def _provider(settings: Settings, service: str) -> TracerProvider:
     from opentelemetry.sdk.resources import Resource
     from opentelemetry.sdk.trace import TracerProvider
     from opentelemetry.sdk.trace.export import BatchSpanProcessor
-    from opentelemetry.sdk.trace.sampling import ParentBased
+    from opentelemetry.sdk.trace.sampling import ALWAYS_ON, ParentBased
 
     told = settings.telemetry
     provider = TracerProvider(
-        sampler=ParentBased(_root_sampler(told.sample_ratio)),
+        sampler=ParentBased(ALWAYS_ON),
         resource=Resource({"service.name": f"nexus-{service}", "service.namespace": "nexus"}),
     )
     delay_ms = FLUSH_S * 1_000
@@ -102,33 +101,6 @@ def _provider(settings: Settings, service: str) -> TracerProvider:
     return provider
 
 
-def _root_sampler(ratio: float) -> Any:
-    """Keeps every root, but of those marked as one of many only a share."""
-    from opentelemetry.sdk.trace.sampling import ALWAYS_ON, Sampler, SamplingResult, TraceIdRatioBased
-
-    class Root(Sampler):
-        def __init__(self) -> None:
-            self._many = TraceIdRatioBased(ratio)
-
-        def should_sample(
-            self,
-            parent_context: Context | None,
-            trace_id: int,
-            name: str,
-            kind: Any = None,
-            attributes: Any = None,
-            links: Any = None,
-            trace_state: Any = None,
-        ) -> SamplingResult:
-            chosen = self._many if attributes and SAMPLED_BY_RATIO in attributes else ALWAYS_ON
-            return chosen.should_sample(parent_context, trace_id, name, kind, attributes, links, trace_state)
-
-        def get_description(self) -> str:
-            return f"nexus({ratio})"
-
-    return Root()
-
-
 def tracer() -> Tracer:
     """The process's tracer; one that keeps nothing until :func:`configure` was called."""
     if _process.active is not None:
@@ -136,6 +108,11 @@ def tracer() -> Tracer:
     from opentelemetry.trace import NoOpTracer
 
     return NoOpTracer()
+
+
+def is_drawn() -> bool:
+    """Whether this root, one of very many, is among the share that is kept; asked before its span is begun."""
+    return _process.active is not None and random.random() < _process.active.ratio  # noqa: S311 (no secret)
 
 
 def flush() -> None:
@@ -241,7 +218,7 @@ def as_traceparent(found: SpanContext) -> str:
 
 
 def unkept_span() -> Span:
-    """A span with an id of its own that is kept nowhere: what a request has in a process that is not configured."""
+    """A span with an id of its own that is kept nowhere."""
     from opentelemetry.trace import NonRecordingSpan, SpanContext
 
-    return NonRecordingSpan(SpanContext(secrets.randbits(128) | 1, secrets.randbits(64) | 1, is_remote=False))
+    return NonRecordingSpan(SpanContext(random.getrandbits(128) | 1, random.getrandbits(64) | 1, is_remote=False))

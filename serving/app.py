@@ -16,6 +16,7 @@ from starlette.responses import FileResponse
 from nexus import logs, telemetry
 from nexus.settings import Settings, load
 from serving import problems
+from serving.behind import Behind
 from serving.content.router import router as content_router
 from serving.events.router import router as events_router
 from serving.governance.router import router as governance_router
@@ -73,7 +74,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         finally:
             await state.stop()
 
-    app = FastAPI(
+    app = Behind(
         title="NEXUS",
         version="1",
         description="Recommendations with reasons, from your own media server.",
@@ -85,9 +86,9 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_body_bytes=used.api.max_body_bytes)
     app.add_middleware(SecurityHeaders)
-    app.add_middleware(FastAnswers, state=app.state, route=recommendations_router.routes[0])
-    app.add_middleware(Traced)
-    app.add_middleware(Timed, metrics=metrics)
+    app.put_behind(FastAnswers, state=app.state, route=recommendations_router.routes[0], metrics=metrics)
+    app.put_behind(Traced)
+    app.put_behind(Timed, metrics=metrics)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -11,6 +11,7 @@ from time import perf_counter
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+_METHODS = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT"})
 _BUCKETS = (0.001, 0.0025, 0.005, 0.008, 0.0125, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 
 
@@ -19,6 +20,7 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        self._of_request: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         labels = ("method", "route", "status")
         self.requests = Counter("nexus_http_requests", "Requests answered.", labels, registry=self.registry)
         self.seconds = Histogram(
@@ -59,6 +61,16 @@ class Metrics:
             "nexus_projector_pending", "Entries read for Postgres and not yet there.", registry=self.registry
         )
 
+    def answered(self, method: str, path: str, status: int, seconds: float) -> None:
+        """Count and time a request; ``path`` is its route's template."""
+        key = (method if method in _METHODS else "(other)", path, status)
+        found = self._of_request.get(key)
+        if found is None:  # a label's lookup costs more than counting
+            labels = self.requests.labels(key[0], path, str(status)), self.seconds.labels(path)
+            found = self._of_request[key] = labels
+        found[0].inc()
+        found[1].observe(seconds)
+
     def exposition(self) -> bytes:
         """The text that Prometheus reads."""
         return generate_latest(self.registry)
@@ -88,8 +100,5 @@ class Timed:
         try:
             await self.app(scope, receive, noted)
         finally:
-            route = scope.get("route")
-            path = getattr(route, "path", None) or "(none)"
-            method = scope["method"] if scope["method"] in {"GET", "HEAD", "POST", "DELETE", "PUT"} else "(other)"
-            self.metrics.requests.labels(method, path, str(status)).inc()
-            self.metrics.seconds.labels(path).observe(perf_counter() - began)
+            path = getattr(scope.get("route"), "path", None) or "(none)"
+            self.metrics.answered(scope["method"], path, status, perf_counter() - began)

@@ -19,7 +19,7 @@ from starlette.responses import Response
 from nexus import logs, telemetry
 from nexus.errors import Category, NexusError
 from serving.responses import SECURITY_HEADERS
-from serving.tracing import HEADER, TRACE_ID
+from serving.tracing import TRACE_ID
 
 MEDIA_TYPE = "application/problem+json"
 _LOG = logs.get(__name__)
@@ -171,7 +171,7 @@ async def _on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def _on_bug(request: Request, error: Exception) -> Response:
-    # This one is answered outside our middleware: neither the trace nor the headers are set.
+    # This one is answered outside FastAPI's middleware: the headers are not set.
     trace_id = request.scope.get(TRACE_ID)
     _LOG.error("request_crashed", path=request.url.path, exc_info=error, trace_id=trace_id)
     response = problem(
@@ -182,8 +182,6 @@ async def _on_bug(request: Request, error: Exception) -> Response:
         trace_id=trace_id,
     )
     response.headers.update(SECURITY_HEADERS)
-    if trace_id is not None:
-        response.headers[HEADER.decode()] = trace_id
     return response
 
 

@@ -20,7 +20,6 @@ TRACE_ID = "nexus.trace_id"
 HEADER = b"x-trace-id"
 _EVENTS = "/v1/events"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
-_MANY = {telemetry.SAMPLED_BY_RATIO: True}
 _SERVER_ERROR = 500
 
 
@@ -72,9 +71,9 @@ def _incoming(scope: Scope) -> Context | None:
 def _start(scope: Scope, within: Context | None) -> Span:
     method = scope["method"]
     is_one_of_many = method in _READS or scope["path"] == _EVENTS
-    span = telemetry.tracer().start_span(
-        "request", within, kind=SpanKind.SERVER, attributes=_MANY if is_one_of_many else None
-    )
+    if is_one_of_many and within is None and not telemetry.is_drawn():
+        return telemetry.unkept_span()
+    span = telemetry.tracer().start_span("request", within, kind=SpanKind.SERVER)
     return span if span.get_span_context().is_valid else telemetry.unkept_span()
 
 

@@ -6,9 +6,12 @@ Does not belong here: whether an answer still holds (kept).
 
 from __future__ import annotations
 
+from functools import cache
+
 from starlette.datastructures import State as AppState
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.metrics import Metrics
 from serving.recommendations.kept import KeptAnswer
 from serving.responses import SECURITY_HEADERS
 
@@ -27,12 +30,15 @@ class FastAnswers:
         app: The long way.
         state: The application's state; its ``nexus`` is the process's state once it has started.
         route: What the request's route is called in figures and traces.
+        metrics: Where answers are counted.
     """
 
-    def __init__(self, app: ASGIApp, state: AppState, route: object) -> None:
+    def __init__(self, app: ASGIApp, state: AppState, route: object, metrics: Metrics) -> None:
         self.app = app
         self.state = state
         self.route = route
+        self.given, self.made = map(metrics.kept_answers.labels, ("given", "made"))
+        self.recommendations = cache(metrics.recommendations.labels)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -53,7 +59,9 @@ class FastAnswers:
         if state is None or any(name in _LONG_WAY for name, _ in scope["headers"]):
             return None
         kept: KeptAnswer | None = await state.kept.find((path, scope["query_string"]))
-        if kept is not None:
-            state.metrics.recommendations.labels(kept.source).inc()
-        state.metrics.kept_answers.labels("given" if kept is not None else "made").inc()
+        if kept is None:
+            self.made.inc()
+        else:
+            self.recommendations(kept.source).inc()
+            self.given.inc()
         return kept

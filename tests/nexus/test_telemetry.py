@@ -119,26 +119,27 @@ def test_span_context__own_traceparent__comes_back(trace: int, span: int, is_sam
 
 @pytest.mark.unit
 @pytest.mark.parametrize(
-    ("ratio", "parent", "attributes", "is_kept"),
-    [
-        (0.0, None, {}, True),
-        (0.0, None, {telemetry.SAMPLED_BY_RATIO: True}, False),
-        (1.0, None, {telemetry.SAMPLED_BY_RATIO: True}, True),
-        (0.0, PARENT, {telemetry.SAMPLED_BY_RATIO: True}, True),
-        (1.0, UNSAMPLED, {}, False),
-    ],
+    ("ratio", "parent", "is_kept"), [(0.0, None, True), (0.0, PARENT, True), (1.0, UNSAMPLED, False)]
 )
-def test_sampling__by_ratio_and_parent__decides_for_the_whole_trace(
-    traced: Traced, tmp_path: Path, ratio: float, parent: str | None, attributes: dict[str, bool], is_kept: bool
+def test_sampling__by_parent__decides_for_the_whole_trace(
+    traced: Traced, tmp_path: Path, ratio: float, parent: str | None, is_kept: bool
 ) -> None:
     traced(sample_ratio=ratio)
-    with telemetry.attach(parent), telemetry.span("root", **attributes):
+    with telemetry.attach(parent), telemetry.span("root"):
         trace = telemetry.trace_id() or ""
         assert bool(telemetry.sampled_traceparent()) is is_kept
         with telemetry.span("child"):
             assert telemetry.trace_id() == trace
     telemetry.flush()
     assert len(spans.read(tmp_path, trace)) == (2 if is_kept else 0)
+
+
+@pytest.mark.unit
+def test_is_drawn__of_many__is_the_ratio(traced: Traced) -> None:
+    assert not telemetry.is_drawn()
+    traced(sample_ratio=0.25)
+    drawn = sum(telemetry.is_drawn() for _ in range(4000))
+    assert 800 < drawn < 1200
 
 
 @pytest.mark.unit

@@ -13,6 +13,7 @@ from nexus import spans, telemetry
 from nexus.errors import not_found
 from nexus.settings import Settings, TelemetrySettings
 from serving import problems
+from serving.behind import Behind
 from serving.metrics import Metrics, Timed
 from serving.tracing import Traced
 
@@ -23,9 +24,9 @@ PARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 
 
 def _app(metrics: Metrics) -> FastAPI:
-    app = FastAPI()
-    app.add_middleware(Traced)
-    app.add_middleware(Timed, metrics=metrics)
+    app = Behind()
+    app.put_behind(Traced)
+    app.put_behind(Timed, metrics=metrics)
     problems.install(app)
 
     @app.get("/v1/users/{user_id:path}/recommendations")
