@@ -1,6 +1,7 @@
 """What routes ask for: the process's state, ids, flags.
 
-Belongs here: the aliases that routes annotate their arguments with. Does not belong here: logic.
+Belongs here: the aliases that routes annotate their arguments with; all of them coroutines, since FastAPI gives a plain function
+a thread for every request. Does not belong here: logic.
 """
 
 from __future__ import annotations
@@ -20,12 +21,12 @@ _ID = "a UUID, or issuer:value as in movielens:1"
 Identifier = UUID | ids.Reference
 
 
-def _state(request: Request) -> State:
+async def _state(request: Request) -> State:
     state: State = request.app.state.nexus
     return state
 
 
-def _user(
+async def _user(
     user_id: Annotated[
         str, Path(description=_ID, examples=["movielens:1"], json_schema_extra={"pattern": ids.PATTERN})
     ],
@@ -33,7 +34,7 @@ def _user(
     return ids.parse(user_id, field="user")
 
 
-def _content(
+async def _content(
     content_id: Annotated[
         str, Path(description=_ID, examples=["movielens:1"], json_schema_extra={"pattern": ids.PATTERN})
     ],
@@ -41,7 +42,7 @@ def _content(
     return ids.parse(content_id, field="content")
 
 
-def _explain(
+async def _explain(
     explain: Annotated[
         str | None, Query(description="add every number behind each reason; as a bare flag, or true/false")
     ] = None,

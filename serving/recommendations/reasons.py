@@ -19,7 +19,7 @@ def reason(pick: Pick, source: Source, catalogue: Catalogue) -> dict[str, Any]:
     """``{"text", "because"}`` of one recommended title."""
     because = [
         {"content_id": content_id, "title": catalogue.name(content_id), "contribution": round(part, 6)}
-        for content_id, part in pick.because[:AT_MOST]
+        for content_id, part in pick.because.first(AT_MOST)
         if part > 0
     ]
     named = joined([str(item["title"]) for item in because[:NAMED]])
@@ -27,7 +27,7 @@ def reason(pick: Pick, source: Source, catalogue: Catalogue) -> dict[str, Any]:
         return {"text": f"New in your library, close to {named}", "because": because}
     if source is Source.POPULAR:
         return {"text": "Popular with viewers of your server", "because": []}
-    if not because or sum(part for _, part in pick.because) <= 0:
+    if not because or pick.because.total <= 0:
         return {"text": "Popular right now", "because": []}
     text = f"Because you watched {named}" if source is Source.CHAMPION else f"Close to {named}, which you watched"
     return {"text": text, "because": because}

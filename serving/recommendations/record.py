@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -24,7 +25,6 @@ from serving.content.catalogue import Catalogue
 from serving.metrics import Metrics
 from serving.parts import Part
 from serving.recommendations.library import Library
-from serving.recommendations.reasons import reason
 from serving.recommendations.rungs import Pick, Source
 from serving.viewers.viewer import Entry, Viewer
 
@@ -48,13 +48,15 @@ class Made:
     source: Source
     picks: Sequence[Pick]
     used: Sequence[Entry]
+    reasons: Sequence[dict[str, Any]]
+    """Of each pick, as they were shown."""
 
 
 def record(made: Made) -> bytes:
     """The answer as :class:`nexus.served.Served`, in JSON."""
     champion = made.library.champion if made.source is Source.CHAMPION else None
     catalogue = made.library.catalogue
-    shown = [(pick, reason(pick, made.source, catalogue)) for pick in made.picks]
+    shown = list(zip(made.picks, made.reasons, strict=True))
     body = {
         "recommendation_id": made.recommendation_id,
         "user_id": made.viewer.user_id,
@@ -79,15 +81,14 @@ def _history(made: Made, named: set[str]) -> list[dict[str, str]]:
     return [{"event_id": event_id, "content_id": content_id} for event_id, content_id in lines.items()]
 
 
-def _title(pick: Pick, why: dict[str, object], catalogue: Catalogue) -> dict[str, object]:
-    because: list[dict[str, object]] = why["because"]  # type: ignore[assignment]
+def _title(pick: Pick, why: dict[str, Any], catalogue: Catalogue) -> dict[str, object]:
     return {
         "content_id": pick.content_id,
         "title": catalogue.name(pick.content_id),
         "score": pick.score,
         "is_new": pick.is_new,
         "text": why["text"],
-        "because": [{"content_id": one["content_id"], "contribution": one["contribution"]} for one in because],
+        "because": [{"content_id": one["content_id"], "contribution": one["contribution"]} for one in why["because"]],
     }
 
 

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from itertools import islice
 
 import numpy as np
-import numpy.typing as npt
 
 from serving.content.vectors import top
 from serving.models.champion import Champion
 from serving.recommendations.library import Library
+from serving.recommendations.shares import NONE, Shares
 from serving.recommendations.variety import AS_MEASURED, DAY_MS, Variety, draw_of
 from serving.viewers.viewer import Entry, Viewer, is_liked, signal
 
@@ -41,7 +42,7 @@ class Pick:
 
     content_id: str
     score: float
-    because: Sequence[tuple[str, float]] = ()
+    because: Shares = NONE
     """What each title of the history added to the score, greatest first."""
     static: float = 0.0
     """What does not come from the history."""
@@ -86,7 +87,7 @@ def champion_rung(
         Pick(
             champion.vocabulary[position],
             float(scores[position]),
-            _greatest_first(names, parts[:, column]),
+            Shares(names, parts[:, column]),
             float(scores[position] - parts[:, column].sum()),
         )
         for column, position in enumerate(chosen)
@@ -95,7 +96,8 @@ def champion_rung(
 
 def champion_history(champion: Champion, viewer: Viewer) -> list[Entry]:
     """What the model looks at, newest first."""
-    return [entry for entry in viewer.watched() if entry["content_id"] in champion.index][: champion.history_length]
+    known = (entry for entry in viewer.watched() if entry["content_id"] in champion.index)
+    return list(islice(known, champion.history_length))
 
 
 def content_history(library: Library, viewer: Viewer) -> list[Entry]:
@@ -116,7 +118,7 @@ def content_rung(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
     chosen = top(np.where(allowed, similarity, -np.inf), limit)
     parts = (liked @ library.vectors.matrix[chosen].T) / (len(names) * length)
     return [
-        Pick(library.vectors.content_ids[row], float(similarity[row]), _greatest_first(names, parts[:, column]))
+        Pick(library.vectors.content_ids[row], float(similarity[row]), Shares(names, parts[:, column]))
         for column, row in enumerate(chosen)
     ]
 
@@ -152,7 +154,7 @@ def new_titles(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
         if best[row] < NEW_TITLE_SIMILARITY or len(picks) == limit:
             break
         if content_id not in barred:
-            because = [(names[nearest[row]], float(best[row]))]
+            because = Shares([names[nearest[row]]], best[row : row + 1])
             picks.append(Pick(content_id, float(best[row]), because, is_new=True))
     return picks
 
@@ -171,8 +173,3 @@ def with_new_titles(picks: list[Pick], fresh: list[Pick], limit: int) -> list[Pi
     for place, pick in zip(slots(limit), fresh, strict=False):
         merged.insert(min(place, len(merged)), pick)
     return merged[:limit]
-
-
-def _greatest_first(names: Sequence[str], parts: npt.NDArray[np.floating]) -> list[tuple[str, float]]:
-    values = parts.tolist()
-    return [(names[place], values[place]) for place in np.argsort(-parts, kind="stable").tolist()]

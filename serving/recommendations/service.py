@@ -100,9 +100,10 @@ class Recommendations:
         self._metrics.recommendations.labels(source).inc()
         recommendation_id = new_id()
         used = _used(library, viewer, source)
-        self._note(Made(recommendation_id, datetime.now(UTC), viewer, library, source, picks, used))
+        reasons = [reason(pick, source, library.catalogue) for pick in picks]
+        self._note(Made(recommendation_id, datetime.now(UTC), viewer, library, source, picks, used, reasons))
         answer = {
-            "items": [_item(pick, source, library, explain=explain) for pick in picks],
+            "items": [_item(pick, why, library, explain=explain) for pick, why in zip(picks, reasons, strict=True)],
             "source": source,
             "model_version": library.model_version if source is Source.CHAMPION else None,
             "recommendation_id": recommendation_id,
@@ -185,12 +186,12 @@ def _used(library: Library, viewer: Viewer, source: Source) -> list[Entry]:
     return rungs.content_history(library, viewer) if source is Source.CONTENT else []
 
 
-def _item(pick: Pick, source: Source, library: Library, *, explain: bool) -> dict[str, Any]:
+def _item(pick: Pick, why: dict[str, Any], library: Library, *, explain: bool) -> dict[str, Any]:
     title = library.catalogue.titles[library.catalogue.rows[pick.content_id]]
     item: dict[str, Any] = title.as_item() | {
         "score": pick.score,
         "is_new": pick.is_new,
-        "reason": reason(pick, source, library.catalogue),
+        "reason": why,
     }
     if explain:
         item["explanation"] = explanation(pick, library.catalogue)

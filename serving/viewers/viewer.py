@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Literal, TypedDict
 from uuid import UUID
 
@@ -35,7 +36,7 @@ class Entry(TypedDict):
     at_ms: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Viewer:
     """One viewer at the moment of a request."""
 
@@ -51,7 +52,7 @@ class Viewer:
 
     def seen(self) -> set[str]:
         """Titles that must not be recommended because they were watched."""
-        return {entry["content_id"] for entry in self.entries if entry["type"] in _SEEN}
+        return set(self._newest)
 
     def barred(self) -> set[str]:
         """Seen or hidden."""
@@ -59,11 +60,16 @@ class Viewer:
 
     def watched(self) -> list[Entry]:
         """The newest viewing of each title, newest first."""
+        return list(self._newest.values())
+
+    @cached_property
+    def _newest(self) -> dict[str, Entry]:
+        """By title: a request asks several times."""
         newest: dict[str, Entry] = {}
         for entry in self.entries:
             if entry["type"] in _SEEN:
                 newest.setdefault(entry["content_id"], entry)
-        return list(newest.values())
+        return newest
 
     def liked(self) -> list[Entry]:
         """Watched titles without those that were not liked; all watched ones when nothing is left."""

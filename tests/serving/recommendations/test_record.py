@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from redis.exceptions import ConnectionError as RedisAway
 
@@ -16,8 +17,10 @@ from serving.content.vectors import Vectors
 from serving.metrics import Metrics
 from serving.parts import Part
 from serving.recommendations.library import Library
+from serving.recommendations.reasons import reason
 from serving.recommendations.record import Made, Recorder, record
 from serving.recommendations.rungs import Pick, Source
+from serving.recommendations.shares import Shares
 from serving.viewers.viewer import Viewer
 
 pytestmark = pytest.mark.unit
@@ -31,8 +34,9 @@ def entry(event_id: str, name: str) -> Any:
 def made(source: Source = Source.CONTENT) -> Made:
     library = Library(Catalogue(Title(name, f"title {name[-3:]}") for name in NAMES), Vectors(), None)
     viewer = Viewer(UUID(int=1), [entry("e2", NAMES[1]), entry("e1", NAMES[0])])
-    picks = [Pick(NAMES[2], 0.5, [(NAMES[1], 0.4), (NAMES[0], 0.1)])]
-    return Made(new_id(), datetime.now(UTC), viewer, library, source, picks, [viewer.entries[0]])
+    pick = Pick(NAMES[2], 0.5, Shares([NAMES[0], NAMES[1]], np.array([0.1, 0.4])))
+    why = reason(pick, source, library.catalogue)
+    return Made(new_id(), datetime.now(UTC), viewer, library, source, [pick], [viewer.entries[0]], [why])
 
 
 class Pipe:

@@ -16,6 +16,7 @@ from serving.recommendations import rungs
 from serving.recommendations.library import Library
 from serving.recommendations.reasons import explanation, joined, reason
 from serving.recommendations.rungs import NothingToSay, Pick, Source
+from serving.recommendations.shares import Shares
 from serving.viewers.viewer import Viewer
 
 pytestmark = pytest.mark.unit
@@ -159,7 +160,7 @@ def test_reason__only_negative_contributions__says_popular_and_names_nobody() ->
 
 def test_reason__several_contributions__at_most_three_positive_greatest_first() -> None:
     held = library()
-    parts = [(NAMES[0], 0.5), (NAMES[1], 0.3), (NAMES[2], 0.2), (NAMES[3], 0.1), (NAMES[4], -0.4)]
+    parts = Shares(NAMES[:5], np.array([0.5, 0.3, 0.2, 0.1, -0.4]))
     said = reason(Pick("x", 1.0, parts), Source.CHAMPION, held.catalogue)
     assert said["text"] == "Because you watched Title 0 and Title 1"
     assert [one["contribution"] for one in said["because"]] == [0.5, 0.3, 0.2]
