@@ -66,13 +66,20 @@ class SequenceNet(nn.Module):
     def newest(self, items: Tensor, times: Tensor | None = None) -> Tensor:
         """Where the title after each history lies: ``[B, d]``; histories are padded with 0 at the left."""
         keep, place = places(items)
-        scene = self.scene(items, keep, times)
         stream = self.embedded(items, place)
-        for block in self.blocks[:-1]:
-            stream = block(stream, scene)
+        if len(self.blocks) > 1:
+            scene = self.scene(items, keep, times)
+            for block in self.blocks[:-1]:
+                stream = block(stream, scene)
         for block in self.blocks[-1:]:
-            stream = block(stream, scene, newest_only=True)
+            stream = block(stream, self.scene_of_newest(keep, times), newest_only=True)
         return self.finished(stream[:, -1])
+
+    def scene_of_newest(self, keep: Tensor, times: Tensor | None) -> Scene:
+        """What the last place alone sees: one row instead of one for each place."""
+        itself = torch.arange(keep.shape[1], device=keep.device) == keep.shape[1] - 1
+        gaps = None if times is None or not self.config.has_time else gap_buckets(times, newest_only=True)
+        return Scene((keep | itself)[:, None, None, :], gaps)
 
     def scene(self, items: Tensor, keep: Tensor, times: Tensor | None) -> Scene:
         """What is visible in histories that are padded at the left; see :func:`places` for ``keep``."""
@@ -109,16 +116,18 @@ def places(items: Tensor) -> tuple[Tensor, Tensor]:
     return keep, (keep.long().cumsum(dim=1) - 1).clamp(min=0)
 
 
-def gap_buckets(times: Tensor) -> Tensor:
+def gap_buckets(times: Tensor, *, newest_only: bool = False) -> Tensor:
     """Logarithmic buckets of the time from each event to the request after each place.
 
     Args:
         times: Seconds ``[B, T+1]``, float64.
+        newest_only: Of the request after the last place only.
 
     Returns:
-        int64 ``[B, T, T]``, 0 for less than a second, then four buckets per factor e.
+        int64 ``[B, T or 1, T]``, 0 for less than a second, then three buckets per factor e.
     """
-    gap = (times[:, 1:, None] - times[:, None, :-1]).clamp(min=0.0)
+    asked = times[:, -1:] if newest_only else times[:, 1:]
+    gap = (asked[:, :, None] - times[:, None, :-1]).clamp(min=0.0)
     return (torch.log1p(gap) * 3.0).long().clamp(max=GAP_BUCKETS - 1)
 
 

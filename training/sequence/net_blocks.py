@@ -35,6 +35,8 @@ class Scene:
         visible: bool ``[1 or B, 1, T, T]``; None: everything up to and including oneself.
         gaps: Bucket of the time between each event (column) and the request after each place (row), ``[B, T, T]``; None:
             not known.
+
+    Where only the last place asks, the last row of both is enough.
     """
 
     visible: Tensor | None = None
@@ -51,15 +53,15 @@ class RelativeBias(nn.Module):
         )
         self.time = nn.Parameter(torch.zeros(GAP_BUCKETS, config.heads)) if config.has_time else None
 
-    def forward(self, length: int, scene: Scene) -> Tensor | None:
-        """Sum of both biases, ``[1 or B, H, T, T]``; None where there is none."""
+    def forward(self, length: int, scene: Scene, asking: int) -> Tensor | None:
+        """Sum of both biases for the last ``A`` places, ``[1 or B, H, A, T]``; None where there is none."""
         bias: Tensor | None = None
         if self.steps is not None:
             place = torch.arange(length, device=self.steps.device)
-            distance = (place[:, None] - place[None]).clamp(0, self.steps.shape[1] - 1)
+            distance = (place[length - asking :, None] - place[None]).clamp(0, self.steps.shape[1] - 1)
             bias = self.steps[:, distance][None]
         if self.time is not None and scene.gaps is not None:
-            timed = self.time[scene.gaps].permute(0, 3, 1, 2)
+            timed = self.time[scene.gaps[:, -asking:]].permute(0, 3, 1, 2)
             bias = timed if bias is None else bias + timed
         return bias
 
@@ -97,12 +99,12 @@ class Attention(nn.Module):
         asking = stream[:, -1:] if newest_only else stream
         query = self._split(self.query(asking))
         key, value = self._split(self.key_value(stream)).chunk(2, dim=-1)
-        bias = self.bias(length, scene)
+        bias = self.bias(length, scene, asking.shape[1])
         is_plain = bias is None and scene.visible is None and not newest_only
         if is_plain and stream.device.type != "cpu":
             mixed = F.scaled_dot_product_attention(query, key, value, is_causal=True)
         else:
-            mask = _mask(bias, scene, length, query)[:, :, -asking.shape[1] :]
+            mask = _mask(bias, scene, length, query)
             mixed = written_out(query, key, value, mask)
         return self.out(mixed.transpose(1, 2).reshape(batch, asking.shape[1], width))
 
@@ -129,8 +131,9 @@ def written_out(query: Tensor, key: Tensor, value: Tensor, mask: Tensor) -> Tens
 
 
 def _mask(bias: Tensor | None, scene: Scene, length: int, like: Tensor) -> Tensor:
-    """Additive mask ``[., ., T, T]``: the bias where visible, else minus infinity."""
+    """Additive mask of the places that ask (``like``), ``[., ., A, T]``: the bias where visible, else minus infinity."""
     visible = causal(length, like.device) if scene.visible is None else scene.visible
+    visible = visible[:, :, -like.shape[2] :]
     if bias is None:
         bias = torch.zeros((), dtype=like.dtype, device=like.device)
     return torch.where(visible, bias.to(like.dtype), float("-inf"))
@@ -223,9 +226,9 @@ class HstuBlock(nn.Module):
         query, gate = F.silu(self.query_gate(asking)).chunk(2, dim=-1)
         query, key, value = (self._split(part) for part in (query, key, value))
         weight = (query @ key.transpose(-1, -2)) * self.scale
-        bias = self.bias(length, scene)
+        bias = self.bias(length, scene, query.shape[2])
         if bias is not None:
-            weight = weight + bias[:, :, -query.shape[2] :].to(weight.dtype)
+            weight = weight + bias.to(weight.dtype)
         visible = causal(length, stream.device) if scene.visible is None else scene.visible
         weight = F.silu(weight) * visible[:, :, -query.shape[2] :] / self.longest
         mixed = (weight @ value).transpose(1, 2).reshape(batch, -1, width)

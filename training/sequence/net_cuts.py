@@ -45,7 +45,7 @@ def cut_one_by_one(keep: Tensor, gaps: Tensor | None) -> Cut:
 
     Args:
         keep: bool ``[B, T]``, places that may be seen at all.
-        gaps: Buckets ``[B, T, T]`` as in Scene; None: not known.
+        gaps: Buckets ``[B, T or 1, T]`` as in Scene, the last row those of the request; None: not known.
     """
     place = torch.arange(keep.shape[1], device=keep.device)
     last = keep.shape[1] - 1

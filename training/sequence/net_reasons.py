@@ -33,16 +33,18 @@ def newest_and_without(net: SequenceNet, items: Tensor, times: Tensor | None = N
         ``viewer`` ``[B, d]``, what ``net.newest`` says, and ``without`` ``[B, T, d]``, equal to it where there is no title.
     """
     keep, place = places(items)
-    scene = net.scene(items, keep, times)
-    cut = cut_one_by_one(keep, scene.gaps)
+    newest = net.scene_of_newest(keep, times)
+    cut = cut_one_by_one(keep, newest.gaps)
     stream = net.embedded(items, place)
     before = net.embedded(F.pad(items, (1, 0))[:, -2:-1], F.pad(place, (1, 0))[:, -2:-1])
     others = torch.cat([stream[:, -1:].expand(-1, items.shape[1] - 1, -1), before], dim=1)
-    for block in net.blocks[:-1]:
-        others = block.without(stream, others, cut)  # type: ignore[operator]
-        stream = block(stream, scene)
+    if len(net.blocks) > 1:
+        scene = net.scene(items, keep, times)
+        for block in net.blocks[:-1]:
+            others = block.without(stream, others, cut)  # type: ignore[operator]
+            stream = block(stream, scene)
     for block in net.blocks[-1:]:
         others = block.without(stream, others, cut)  # type: ignore[operator]
-        stream = block(stream, scene, newest_only=True)
+        stream = block(stream, newest, newest_only=True)
     viewer = net.finished(stream[:, -1])
     return viewer, torch.where((items > 0)[..., None], net.finished(others), viewer[:, None])
