@@ -25,6 +25,8 @@ class _Known:
     entries: Sequence[Entry] = ()
     hidden: frozenset[str] = frozenset()
     since: list[Entry] = field(default_factory=list)
+    read: Viewer | None = None
+    """As they were read, with what was worked out of it since; None: not all of it came from Redis."""
 
     def settle(self) -> None:
         """Merge what came since."""
@@ -35,6 +37,7 @@ class _Known:
             elif entry["type"] == _UNHIDE:
                 hidden.discard(entry["content_id"])
         self.entries, self.hidden, self.since = merge(self.entries, self.since), frozenset(hidden), []
+        self.read = None
 
 
 class Memory:
@@ -46,7 +49,12 @@ class Memory:
 
     def keep(self, viewer: Viewer) -> None:
         """Remember a viewer as they were read."""
-        self._put(viewer.user_id, _Known(viewer.entries, viewer.hidden))
+        self._put(viewer.user_id, _Known(viewer.entries, viewer.hidden, read=viewer if viewer.version else None))
+
+    def read(self, user_id: UUID) -> Viewer | None:
+        """The viewer as they were last read from Redis, under the version they had then; None when they were not."""
+        known = self._viewers.get(user_id)
+        return None if known is None else known.read
 
     def accept(self, events: Iterable[Event | Accepted]) -> None:
         """Remember events that were just accepted."""

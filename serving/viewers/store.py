@@ -96,8 +96,11 @@ class Viewers:
 
     async def _read(self, user_id: UUID) -> Viewer | None:
         """A viewer of whom Redis has something; None otherwise, or when it is away."""
+        known = self._memory.read(user_id)
         try:
             async with self._part.asking(REDIS_WITHIN_S):
+                if known is not None and await self._redis.get(restored_key(user_id)) == known.version:
+                    return known
                 pipe = self._redis.pipeline(transaction=False)
                 # The version first: an event that comes in between makes it old, never the history.
                 pipe.get(restored_key(user_id))

@@ -70,3 +70,77 @@ async def test_part__one_late_answer__is_forgiven__several_are_not() -> None:
         async with part.asking(1.0):
             pytest.fail("it was asked all the same")
     assert caught.value.evidence["cause"] == "it did not answer a moment ago"
+
+
+class VersionedRedis:
+    """One viewer's history under a version; counts how often the history itself is fetched."""
+
+    def __init__(self) -> None:
+        self.version: bytes | None = b"1"
+        self.history = [store.member(SEEN)]
+        self.fetched = 0
+
+    async def get(self, _key):
+        return self.version
+
+    def pipeline(self, **_):
+        return FetchingPipeline(self)
+
+
+class FetchingPipeline:
+    def __init__(self, client: VersionedRedis) -> None:
+        self._client = client
+
+    def get(self, _key): ...
+
+    def zrevrange(self, *_): ...
+
+    def smembers(self, _key): ...
+
+    def zadd(self, *_): ...
+
+    def sadd(self, *_): ...
+
+    def set(self, _key, value):
+        self._client.version = value
+
+    async def execute(self):
+        self._client.fetched += 1
+        return self._client.version, list(self._client.history), set()
+
+
+def versioned(memory: Memory | None = None) -> tuple[VersionedRedis, store.Viewers]:
+    client = VersionedRedis()
+    return client, store.Viewers(client, Part("redis"), FlakyDatabase(0), memory or Memory())
+
+
+async def test_read__same_version__the_history_is_not_fetched_again() -> None:
+    client, viewers = versioned()
+    first = await viewers.read(WHO)
+    assert await viewers.read(WHO) is first
+    assert client.fetched == 1
+
+
+async def test_read__another_version__the_history_is_fetched_anew() -> None:
+    client, viewers = versioned()
+    await viewers.read(WHO)
+    client.history.insert(0, store.member(SEEN | {"event_id": "f", "content_id": str(UUID(int=6)), "at_ms": 2}))
+    client.version = b"2"
+    assert (await viewers.read(WHO)).seen() == {str(UUID(int=5)), str(UUID(int=6))}
+
+
+async def test_read__the_version_is_gone__what_was_read_under_it_is_not_given_out() -> None:
+    client, viewers = versioned()
+    complete = await viewers.read(WHO)
+    client.version, client.history = None, []
+    again = await viewers.read(WHO)
+    assert again is not complete
+    assert (again.seen(), again.is_complete) == (complete.seen(), False)
+
+
+async def test_read__a_viewer_without_a_version__is_not_taken_for_one_that_was_read() -> None:
+    memory = Memory()
+    memory.keep(Viewer(USER, [], frozenset()))
+    client, viewers = versioned(memory)
+    assert (await viewers.read(WHO)).seen() == {str(UUID(int=5))}
+    assert client.fetched == 1
