@@ -217,6 +217,11 @@ def as_traceparent(found: SpanContext) -> str:
     return f"00-{found.trace_id:032x}-{found.span_id:016x}-{found.trace_flags:02x}"
 
 
+def unkept_trace_id() -> str:
+    """The id of a trace that is kept nowhere, for an answer that needs no span."""
+    return f"{random.getrandbits(128) | 1:032x}"
+
+
 def unkept_span() -> Span:
     """A span with an id of its own that is kept nowhere."""
     from opentelemetry.trace import NonRecordingSpan, SpanContext

@@ -27,7 +27,7 @@ from serving.limits import BodyLimit
 from serving.metrics import Metrics, Timed
 from serving.models.router import router as models_router
 from serving.operations.router import router as operations_router
-from serving.recommendations.fast import FastAnswers
+from serving.recommendations.fast import Answers, FastAnswers, Shortcut
 from serving.recommendations.router import router as recommendations_router
 from serving.reference.openapi import describe
 from serving.reference.router import router as reference_router
@@ -86,9 +86,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     # The last one added is the outermost.
     app.add_middleware(BodyLimit, max_body_bytes=used.api.max_body_bytes)
     app.add_middleware(SecurityHeaders)
-    app.put_behind(FastAnswers, state=app.state, route=recommendations_router.routes[0], metrics=metrics)
+    answers, route = Answers(app.state, metrics), recommendations_router.routes[0]
+    app.put_behind(FastAnswers, answers=answers, route=route)
     app.put_behind(Traced)
     app.put_behind(Timed, metrics=metrics)
+    app.put_behind(Shortcut, answers=answers, route=getattr(route, "path", ""), metrics=metrics)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

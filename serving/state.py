@@ -37,6 +37,7 @@ from serving.models.champion import Champion, Watcher
 from serving.models.service import Models
 from serving.operations.service import Operations
 from serving.parts import Database, Part, redis_client
+from serving.plain_redis import PlainRedis
 from serving.recommendations.context import Context, feature_reader
 from serving.recommendations.kept import Kept
 from serving.recommendations.library import Library
@@ -77,7 +78,8 @@ class State:
         self.viewers = Viewers(self.redis, self.redis_part, self.database, self.memory)
         self.directory = Directory(self.redis, self.redis_part, self.database)
         self.history = History(self.viewers, lambda: self.library.catalogue)
-        self.kept = Kept(lambda: self.library, Versions(self.redis, self.redis_part))
+        self.plain_redis = PlainRedis.of(settings)
+        self.kept = Kept(lambda: self.library, Versions(self.plain_redis, self.redis_part))
         self.recorder = Recorder(self.redis, self.redis_part, metrics)
         self.recommendations = Recommendations(
             lambda: self.library,
@@ -154,6 +156,7 @@ class State:
         self.executor.shutdown(wait=False, cancel_futures=True)
         await self.governance.close()
         await self.redis.aclose()
+        await self.plain_redis.close()
         await self.database.pool.close(timeout=2.0)
 
     async def _warm(self) -> None:

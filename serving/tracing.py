@@ -18,6 +18,8 @@ TRACED = "/v1/"
 TRACE_ID = "nexus.trace_id"
 """Where a request's scope keeps its trace id, for an answer that is made outside this layer."""
 HEADER = b"x-trace-id"
+DRAWN = "nexus.trace_drawn"
+"""Where a request's scope says whether its trace was drawn, when a layer outside this one has drawn already."""
 _EVENTS = "/v1/events"
 _READS = frozenset({"GET", "HEAD", "OPTIONS"})
 _SERVER_ERROR = 500
@@ -71,8 +73,10 @@ def _incoming(scope: Scope) -> Context | None:
 def _start(scope: Scope, within: Context | None) -> Span:
     method = scope["method"]
     is_one_of_many = method in _READS or scope["path"] == _EVENTS
-    if is_one_of_many and within is None and not telemetry.is_drawn():
-        return telemetry.unkept_span()
+    if is_one_of_many and within is None:
+        is_drawn = scope[DRAWN] if DRAWN in scope else telemetry.is_drawn()
+        if not is_drawn:
+            return telemetry.unkept_span()
     span = telemetry.tracer().start_span("request", within, kind=SpanKind.SERVER)
     return span if span.get_span_context().is_valid else telemetry.unkept_span()
 
