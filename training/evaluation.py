@@ -49,6 +49,7 @@ class Outcome:
         target_popularity: How often each target occurs in the histories.
         catalogue: Titles, without the padding.
         candidates: How many titles were ranked for each viewer.
+        top_popularity: Mean share of the viewers who had met a title of the ten best.
     """
 
     ranks: Ints
@@ -56,6 +57,7 @@ class Outcome:
     target_popularity: Floats
     catalogue: int
     candidates: Ints = field(default_factory=lambda: np.zeros(0, dtype=np.int64))
+    top_popularity: float = 0.0
 
     @property
     def ndcg_10(self) -> Floats:
@@ -68,6 +70,7 @@ class Outcome:
         figures = {f"hr_{k}": float(np.mean(self.ranks <= k)) for k in CUTOFFS}
         figures |= {f"ndcg_{k}": float(np.mean(ndcg(self.ranks, k))) for k in CUTOFFS}
         figures["coverage_10"] = float(len(np.unique(self.top[self.top > 0])) / self.catalogue)
+        figures["popularity_10"] = self.top_popularity
         figures["hr_10_debiased"] = float(np.sum(weights * (self.ranks <= 10)) / np.sum(weights))
         return figures
 
@@ -80,10 +83,13 @@ def ndcg(ranks: npt.NDArray[np.integer], k: int) -> Floats:
 def evaluate(scorer: Scorer, split: Split, size: int) -> Outcome:
     """Rank the held-out title of every viewer in the split."""
     seen = np.bincount(np.concatenate([history.items for history in split.histories]), minlength=size)
-    ranks, top = zip(*_chunks(scorer, split), strict=True)
+    ranks, tops = zip(*_chunks(scorer, split), strict=True)
+    top = np.concatenate(tops)
+    shown = top[top > 0]
     return Outcome(
         ranks=np.concatenate(ranks),
-        top=np.concatenate(top),
+        top=top,
+        top_popularity=float(seen[shown].mean() / len(split)) if len(shown) else 0.0,
         target_popularity=seen[split.targets].astype(np.float32),
         catalogue=size - 1,
         candidates=np.array([size - 1 - len(np.unique(h.items)) for h in split.histories], dtype=np.int64),

@@ -22,7 +22,16 @@ from training.bundle_format import TRAINED
 from training.config import Compute
 from training.hybrid.config import HybridConfig
 
-_SHOWN = ("ndcg_10", "hr_10", "ndcg_50", "hr_50", "coverage_10", "hr_10_debiased", "validation_ndcg_10")
+_SHOWN = (
+    "ndcg_10",
+    "hr_10",
+    "ndcg_50",
+    "hr_50",
+    "coverage_10",
+    "popularity_10",
+    "hr_10_debiased",
+    "validation_ndcg_10",
+)
 
 
 @dg.asset(

@@ -69,6 +69,8 @@ class HybridConfig(BaseModel):
     )
     strength: float = Field(1e-2, ge=0, description="L2 penalty on the weights of the likelihood")
     pull: float = Field(1e-2, ge=0, description="of these on the weights that rank best")
+    has_gate: bool = Field(True, description="weights may depend on the viewer where validation titles say so")
+    gate_strength: float = Field(1e-1, ge=0, description="L2 penalty on how weights depend on the viewer")
     steps: int = Field(50, gt=0, description="of L-BFGS, at most")
 
     @model_validator(mode="after")

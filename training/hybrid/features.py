@@ -11,7 +11,7 @@ from the rest, each of which counts for as many as it stands for.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -50,17 +50,20 @@ class Examples:
     Attributes:
         z: ``[E, S, P]``.
         log_count: ``[E, S]``, logarithm of how many titles each stands for.
+        facts: What is known of each viewer (training.hybrid.gate), ``[E, F]``; none where nobody asks.
     """
 
     z: Floats
     log_count: Floats
+    facts: Floats = field(default_factory=lambda: np.zeros((0, 0), np.float32))
 
     def __len__(self) -> int:
         return len(self.z)
 
     def only(self, rows: Ints, parts: Sequence[int]) -> Examples:
         """Some rows and parts."""
-        return Examples(self.z[rows][:, :, list(parts)], self.log_count[rows])
+        facts = self.facts[rows] if len(self.facts) else self.facts
+        return Examples(self.z[rows][:, :, list(parts)], self.log_count[rows], facts)
 
 
 def newest(histories: Sequence[History], length: int) -> list[History]:

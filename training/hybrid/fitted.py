@@ -17,7 +17,9 @@ import numpy.typing as npt
 from training.dataset import Dataset, Floats, History
 from training.evaluation import Scorer
 from training.hybrid import features, parts
+from training.hybrid import gate as gates
 from training.hybrid.config import HybridConfig
+from training.hybrid.gate import Gate
 from training.hybrid.selection import Step
 from training.recommender import Neural
 from training.sequence.several import AverageScorer
@@ -75,6 +77,8 @@ class FittedHybrid:
         alone: NDCG@10 of every part alone on the validation titles, also of those that were not chosen.
         unbiased: For each validation title, weights that were learned without its viewer, ``[n, P]``.
         trained: What the trained parts came to, for the summary.
+        gate: How the weights depend on the viewer; None: they do not.
+        tried: What gates were worth on the validation titles.
     """
 
     parts: Mapping[str, Scorer]
@@ -84,6 +88,8 @@ class FittedHybrid:
     alone: Mapping[str, float] = field(default_factory=dict)
     unbiased: Floats | None = field(default=None, repr=False)
     trained: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    gate: Gate | None = None
+    tried: tuple[Step, ...] = ()
 
     @property
     def is_bent(self) -> tuple[bool, ...]:
@@ -101,21 +107,26 @@ class FittedHybrid:
         return {
             "weights": {name: round(float(value), 4) for name, value in zip(self.parts, self.weights, strict=True)},
             "logarithm_of": [name for name, bend in zip(self.parts, self.is_bent, strict=True) if bend],
-            "chosen": [
-                {"part": step.part, "ndcg@10": step.ndcg, "gain": step.gain, "standard_error": step.error}
-                for step in self.steps
-            ],
+            "chosen": [_as_dict(step) for step in self.steps],
+            "gate": None if self.gate is None else self.gate.slopes.round(4).tolist(),
+            "gates_tried": [_as_dict(step) for step in self.tried],
             "alone_validation_ndcg@10": dict(self.alone),
             "trained": dict(self.trained),
         }
 
     def scores(self, histories: Sequence[History], contexts: Floats) -> Floats:
         """Scores of the whole catalogue."""
-        return self.weighed(histories, contexts, None, np.tile(self.weights, (len(histories), 1)))
+        return self.weighed(histories, contexts, None, self.weights_of(histories, contexts))
 
     def scores_at(self, histories: Sequence[History], contexts: Floats, asked_at_s: npt.NDArray[np.float64]) -> Floats:
         """The same, asked for at given seconds since 1970 (matters to parts that know the time)."""
-        return self.weighed(histories, contexts, asked_at_s, np.tile(self.weights, (len(histories), 1)))
+        return self.weighed(histories, contexts, asked_at_s, self.weights_of(histories, contexts))
+
+    def weights_of(self, histories: Sequence[History], contexts: Floats) -> Floats:
+        """The weights of viewers, ``[n, P]``."""
+        if self.gate is None:
+            return np.tile(self.weights, (len(histories), 1))
+        return self.gate.weights(self.weights, gates.facts(histories, contexts, self.history_length))
 
     def weighed(
         self,
@@ -152,3 +163,7 @@ class FittedHybrid:
         from training.hybrid.export import export
 
         return export(self, dataset, path)
+
+
+def _as_dict(step: Step) -> dict[str, Any]:
+    return {"part": step.part, "ndcg@10": step.ndcg, "gain": step.gain, "standard_error": step.error}

@@ -24,6 +24,7 @@ from training.export import scorer_of
 from training.floor_models import packed
 from training.floors import Fitted
 from training.hybrid.features import FLAT_BELOW, NOTHING
+from training.hybrid.gate import FAR, Gate
 from training.models.asked import of_titles
 from training.recommender import Neural
 from training.sequence.net_graph import Ranker
@@ -212,6 +213,24 @@ def source_of(part: Scorer, length: int) -> Source:
     raise TypeError(type(part).__name__)
 
 
+class Gated(nn.Module):
+    """What a viewer's facts add to the weights of the parts."""
+
+    def __init__(self, gate: Gate) -> None:
+        super().__init__()
+        for name, array in {"mean": gate.mean, "scale": gate.scale, "slopes": gate.slopes}.items():
+            self.register_buffer(name, torch.from_numpy(array.copy()))
+        self.mean: Tensor
+        self.scale: Tensor
+        self.slopes: Tensor
+
+    def forward(self, items: Tensor, context: Tensor) -> Tensor:
+        """``[B, P]``."""
+        length = torch.log1p((items > 0).sum(dim=1, keepdim=True).to(torch.float32))
+        found = torch.cat([length, context], dim=1)[:, : self.mean.shape[0]]
+        return ((found - self.mean) * self.scale).clamp(-FAR, FAR) @ self.slopes
+
+
 class HybridGraph(nn.Module):
     """``scores`` and ``contributions``."""
 
@@ -220,6 +239,7 @@ class HybridGraph(nn.Module):
         self.sources = nn.ModuleList(source_of(part, hybrid.history_length) for part in hybrid.parts.values())
         self.is_bent = hybrid.is_bent
         self.weights = [float(weight) for weight in hybrid.weights]
+        self.gate = None if hybrid.gate is None else Gated(hybrid.gate)
 
     def forward(
         self, items: Tensor, values: Tensor, ages_days: Tensor, context: Tensor, titles: Tensor
@@ -232,15 +252,17 @@ class HybridGraph(nn.Module):
         count = unseen.sum(dim=1, keepdim=True).clamp(min=1.0)
         scores = torch.zeros_like(first) + (values.sum() + ages_days.sum() + context.sum()) * 0.0
         contributions = torch.zeros(items.shape[0], items.shape[1], titles.shape[1])
+        moved = None if self.gate is None else self.gate(items, context)
         for place, source in enumerate(self.sources):
+            weight = self.weights[place] if moved is None else self.weights[place] + moved[:, place : place + 1]
             found = first if place == 0 else source.scores(inputs)  # type: ignore[operator]
             value, share = self._bent(found, unseen, count) if self.is_bent[place] else (found, torch.ones_like(found))
             mean = (value * unseen).sum(dim=1, keepdim=True) / count
             centred = (value - mean) * unseen
             spread = ((centred**2).sum(dim=1, keepdim=True) / count).sqrt()
             scale = torch.where(spread > NOTHING * mean.abs(), 1.0 / spread.clamp(min=TINY), torch.zeros_like(spread))
-            scores = scores + self.weights[place] * scale * centred
-            factor = (self.weights[place] * scale * share * unseen).gather(1, titles)
+            scores = scores + weight * scale * centred
+            factor = (weight * scale * share * unseen).gather(1, titles)
             contributions = contributions + source.moved(inputs, titles) * factor[:, None]  # type: ignore[operator]
         return scores, contributions
 

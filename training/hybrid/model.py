@@ -23,6 +23,7 @@ from training.config import CPU, Compute
 from training.dataset import Dataset, Floats, History, Ints, Split
 from training.evaluation import Outcome, Scorer, evaluate
 from training.hybrid import features, parts, selection
+from training.hybrid import gate as gates
 from training.hybrid.config import HybridConfig
 from training.hybrid.fitted import MIXTURE, SEQUENCE, FittedHybrid, Maker
 from training.hybrid.selection import Step
@@ -157,11 +158,14 @@ class HybridModel:
             best = max(alone, key=lambda name: alone[name])
             step = Step(best, alone[best], alone[best], 0.0)
             return FittedHybrid({best: every[best]}, np.ones(1, np.float32), maker, (step,), alone)
-        found = selection.chosen(examples, names, config, seed)
+        asked = some_rows(validation, rows[kept])
+        known = gates.facts(asked.histories, asked.contexts, config.history_length)
+        found = selection.chosen(replace(examples, facts=known), names, config, seed)
         taken = {names[place]: every[names[place]] for place in found.parts}
-        unbiased = np.tile(found.weights, (len(validation), 1))
-        unbiased[rows[kept]] = found.of_folds[selection.fold_of(len(examples), config.folds, seed)]
-        return FittedHybrid(taken, found.weights, maker, found.steps, alone, unbiased)
+        hybrid = FittedHybrid(taken, found.weights, maker, found.steps, alone, gate=found.gate, tried=found.tried)
+        unbiased = hybrid.weights_of(validation.histories, validation.contexts)
+        unbiased[rows[kept]] = found.unbiased
+        return replace(hybrid, unbiased=unbiased)
 
 
 @dataclass(frozen=True)
@@ -227,5 +231,6 @@ def _refuse(learn: Sequence[History], validation: Split | None) -> None:
 
 def _words(found: FittedHybrid) -> str:
     chosen = ", ".join(f"{name} {weight:.2f}" for name, weight in zip(found.parts, found.weights, strict=True))
+    chosen += "" if found.gate is None else f", {found.steps[-1].part}"
     best = max(found.alone.values())
     return f"{chosen}; NDCG@10 {found.steps[-1].ndcg:.4f} on validation titles, cross-validated; the best part alone {best:.4f}"

@@ -63,7 +63,7 @@ def likeliest(examples: Examples, *, strength: float, steps: int) -> Floats:
         scores = z @ weight
         return (torch.logsumexp(scores + log_count, dim=1) - scores[:, 0]).mean() + strength * (weight**2).sum()
 
-    return _least(loss, np.zeros(examples.z.shape[2], np.float32), steps)
+    return least(loss, np.zeros(examples.z.shape[2], np.float32), steps)
 
 
 def _best_at_the_top(examples: Examples, start: Floats, pull: float, steps: int) -> Floats:
@@ -83,11 +83,12 @@ def _best_at_the_top(examples: Examples, start: Floats, pull: float, steps: int)
         missed = -(1.0 / torch.log2(2.0 + above)).mean()
         return missed + pull * ((unit - towards) ** 2).sum() + UNIT * (weight.norm() - 1.0) ** 2
 
-    found = _least(loss, towards.numpy(), steps)
+    found = least(loss, towards.numpy(), steps)
     return np.asarray(found / np.linalg.norm(found), dtype=np.float32)
 
 
-def _least(loss: Callable[[Tensor], Tensor], start: Floats, steps: int) -> Floats:
+def least(loss: Callable[[Tensor], Tensor], start: Floats, steps: int) -> Floats:
+    """Where a loss is least, by L-BFGS from a start on."""
     import torch
 
     weight = torch.from_numpy(start.astype(np.float32)).clone().requires_grad_(True)
@@ -104,6 +105,12 @@ def _least(loss: Callable[[Tensor], Tensor], start: Floats, steps: int) -> Float
 
 
 def ranks(examples: Examples, weights: Floats) -> Ints:
-    """Rank of each example's title among its titles, equal scores counted against it."""
-    scores = np.where(examples.log_count > FAR_BELOW, examples.z @ weights, -np.inf)
+    """Rank of each example's title among its titles, equal scores counted against it.
+
+    Args:
+        examples: Titles that came next among others.
+        weights: ``[P]``, or of each example its own, ``[E, P]``.
+    """
+    found = examples.z @ weights if weights.ndim == 1 else np.einsum("esp,ep->es", examples.z, weights)
+    scores = np.where(examples.log_count > FAR_BELOW, found, -np.inf)
     return np.asarray(np.maximum((scores >= scores[:, :1]).sum(axis=1), 1), dtype=np.int64)

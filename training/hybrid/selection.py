@@ -10,6 +10,9 @@ difference, as in the rule of one standard error (Breiman et al. 1984). So a cou
 left out on a hundred. Less is asked of parts that are expected to help and so are not the best of many: the trained ones, and
 popularity, which the sum of two models counts twice: if both are logarithms of probabilities and know different things,
 ``p(j | a, b)`` is in proportion to ``p(j | a) p(j | b) / p(j)``.
+
+In the end weights may depend on the viewer (training.hybrid.gate): by how much they watched, or by that and their features. The
+better of the two is taken where it is better than fixed weights by as much as is asked of a counted part.
 """
 
 from __future__ import annotations
@@ -22,12 +25,15 @@ import numpy as np
 from training.bundle_format import TRAINED
 from training.dataset import Floats, Ints
 from training.evaluation import ndcg
-from training.hybrid import ranker
+from training.hybrid import gate, ranker
 from training.hybrid.config import HybridConfig
 from training.hybrid.features import Examples
+from training.hybrid.gate import Gate
 
 EXPECTED = frozenset({*TRAINED, "popularity"})
-"""Parts that little is asked of; see the end of the module's words."""
+"""Parts that little is asked of; see the module's words."""
+GATES = ("gate by history length", "gate by history length and viewer features")
+"""As they are called among the steps."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +55,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Chosen:
-    """Parts by their place, their weights, and the weights of each fold ``[folds, P]`` (learned without its viewers)."""
+    """What was chosen.
+
+    Attributes:
+        parts: By their place.
+        weights: ``[P]``.
+        unbiased: Weights of each example's viewer, learned without them, ``[E, P]``.
+        steps: How it came to these parts.
+        gate: How weights depend on the viewer; None: they do not.
+        tried: What a gate was worth, whether it was taken or not.
+    """
 
     parts: tuple[int, ...]
     weights: Floats
-    of_folds: Floats
+    unbiased: Floats
     steps: tuple[Step, ...]
+    gate: Gate | None = None
+    tried: tuple[Step, ...] = ()
 
 
 def fold_of(count: int, folds: int, seed: int) -> Ints:
@@ -71,12 +88,54 @@ def chosen(examples: Examples, names: Sequence[str], config: HybridConfig, seed:
         place, reached, step = better
         parts.append(place)
         steps.append(step)
-    return Chosen(
-        tuple(parts),
-        _learned(examples, _all(examples), parts, config),
-        _folds(examples, parts, fold, config),
-        tuple(steps),
-    )
+    weights = _learned(examples, _all(examples), parts, config)
+    fixed = _by_fold(_folds(examples, parts, fold, config), fold)
+    tried = _gates(examples, parts, reached, fixed, fold, config)
+    best = max(tried, key=lambda one: one.step.gain, default=None)
+    steps_tried = tuple(one.step for one in tried)
+    if best is None or best.step.gain <= config.errors * best.step.error:
+        return Chosen(tuple(parts), weights, fixed, tuple(steps), tried=steps_tried)
+    found = _gate(examples.only(_all(examples), parts), weights, best.count, config)
+    return Chosen(tuple(parts), weights, best.unbiased, (*steps, best.step), found, steps_tried)
+
+
+@dataclass(frozen=True, slots=True)
+class _Tried:
+    """A gate that looks at so many facts, judged on viewers who had no say in it."""
+
+    count: int
+    step: Step
+    unbiased: Floats
+
+
+def _gates(
+    examples: Examples, parts: Sequence[int], reached: Floats, fixed: Floats, fold: Ints, config: HybridConfig
+) -> list[_Tried]:
+    """By how much was watched, and by that and the viewer's features where there are any."""
+    if not config.has_gate or not len(examples.facts) or len(parts) < 2:
+        return []
+    found = []
+    for count in sorted({gate.LENGTH, examples.facts.shape[1]}):
+        unbiased = np.zeros_like(fixed)
+        for one in range(config.folds):
+            rows, others = np.flatnonzero(fold == one), np.flatnonzero(fold != one)
+            base = fixed[rows[0]]
+            learned = _gate(examples.only(others, parts), base, count, config)
+            unbiased[rows] = learned.weights(base, examples.facts[rows])
+        judged = ndcg(ranker.ranks(examples.only(_all(examples), parts), unbiased), 10)
+        gain, error = _compared(judged, reached)
+        name = GATES[count > gate.LENGTH]
+        found.append(_Tried(count, Step(name, float(judged.mean()), gain, error), unbiased))
+    return found
+
+
+def _gate(examples: Examples, base: Floats, count: int, config: HybridConfig) -> Gate:
+    return gate.learned(examples, base, count, strength=config.gate_strength, steps=config.steps)
+
+
+def _by_fold(weights: Floats, fold: Ints) -> Floats:
+    found: Floats = weights[fold]
+    return found
 
 
 _ONE = np.ones(1, np.float32)

@@ -7,6 +7,7 @@ Belongs here: weights as tensors, the facts beside them, bringing them back. Doe
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from training.config import RecommenderConfig
 from training.dataset import Dataset, Floats, History
 from training.hybrid.config import HybridConfig
 from training.hybrid.fitted import MIXTURE, SEQUENCE, FittedHybrid, Maker
+from training.hybrid.gate import Gate
 from training.recommender import Neural, tables_of
 from training.sequence.config import SequenceConfig
 from training.sequence.scorer import SequenceScorer
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 WEIGHTS = "weights"
+GATE = "gate"
 
 
 def state_of(hybrid: FittedHybrid) -> dict[str, Tensor]:
@@ -32,6 +35,8 @@ def state_of(hybrid: FittedHybrid) -> dict[str, Tensor]:
     import torch
 
     state = {WEIGHTS: torch.from_numpy(hybrid.weights.copy())}
+    if hybrid.gate is not None:
+        state |= {f"{GATE}.{name}": torch.from_numpy(value.copy()) for name, value in asdict(hybrid.gate).items()}
     for name, part in hybrid.parts.items():
         if isinstance(part, Neural):
             state |= {f"{name}.{key}": value.contiguous() for key, value in part.weigher.state_dict().items()}
@@ -80,7 +85,13 @@ def restored(
         sequence = AverageScorer(tuple(_sequence(dataset, values, _under(state, one), vocabulary) for one in under))
     maker = Maker(dataset, config, mixture, sequence)
     found = maker.parts(histories, set(names))
-    return FittedHybrid({name: found[name] for name in names}, np.asarray(state[WEIGHTS].numpy(), np.float32), maker)
+    of_gate = {name: np.asarray(value.numpy(), np.float32) for name, value in _under(state, GATE).items()}
+    return FittedHybrid(
+        {name: found[name] for name in names},
+        np.asarray(state[WEIGHTS].numpy(), np.float32),
+        maker,
+        gate=Gate(**of_gate) if of_gate else None,
+    )
 
 
 def _networks(count: int) -> list[str]:
