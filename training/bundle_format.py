@@ -16,6 +16,8 @@ input ``titles``    int64      ``[B, K]``    index of each title that is asked a
 ``scores``          float32    ``[B, N+1]``  higher is better; column 0 means nothing; ``titles`` change nothing here
 ``contributions``   float32    ``[B, L, K]`` what each title of the history adds to the score of each of ``titles``; 0 for
                                              padding on either side
+``parts``           float32    ``[B, P, K]`` only of a hybrid: what each of its parts adds to the score of each of ``titles``;
+                                             they add up to it. Their names are in the file's metadata (``nexus.parts``)
 ==================  =========  ============  ==============================================================
 
 Contributions are exact where a model adds its history up (tables, the mixture). A sequence transformer does not: there a
@@ -52,10 +54,19 @@ INPUTS: tuple[str, ...] = ("items", "values", "ages_days", "context", "titles")
 WHOLE_INPUTS: tuple[str, ...] = INPUTS[:-1]
 """Of models that give the contributions to every title."""
 OUTPUTS: tuple[str, ...] = ("scores", "contributions")
+PARTS = "parts"
+"""The output that a hybrid has beside these."""
+PART_NAMES = "nexus.parts"
+"""Metadata of an ONNX file: the names of the parts, with commas between."""
 PADDING = ""
 TRAINED: tuple[str, ...] = ("hybrid", "attention", "sequence")
 """Candidates that are trained: the hybrid and its two trained parts; all others are floors."""
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+
+
+def is_served_form(inputs: tuple[str, ...], outputs: tuple[str, ...]) -> bool:
+    """Whether a model of today has these inputs and outputs."""
+    return inputs == INPUTS and outputs in (OUTPUTS, (*OUTPUTS, PARTS))
 
 
 class Manifest(BaseModel):

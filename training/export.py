@@ -15,7 +15,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from nexus.errors import Category, NexusError
-from training.bundle_format import INPUTS, OUTPUTS
+from training.bundle_format import INPUTS, OUTPUTS, PART_NAMES, PARTS
 from training.dataset import Dataset, History
 from training.examples import padded
 from training.floors import Fitted
@@ -117,13 +117,14 @@ def export(scorer: AdditiveScorer, dataset: Dataset, path: Path, *, history_leng
     )
 
 
-def write_onnx(graph: Module, example: Inputs, path: Path) -> None:
+def write_onnx(graph: Module, example: Inputs, path: Path, parts: Sequence[str] = ()) -> None:
     """Write a graph with the inputs and outputs of training.bundle_format; the batch and the count of titles are free axes.
 
     Args:
         graph: Takes the inputs in their order.
         example: Two rows and two titles at least, else their axes would not be free.
         path: Where to write.
+        parts: Names of the rows of its output ``parts``; none: it has no such output.
     """
     import onnx
     import torch
@@ -138,13 +139,16 @@ def write_onnx(graph: Module, example: Inputs, path: Path) -> None:
         dynamo=True,
         dynamic_shapes=tuple({0: batch, 1: asked} if name == "titles" else {0: batch} for name in INPUTS),
         input_names=list(INPUTS),
-        output_names=list(OUTPUTS),
+        output_names=[*OUTPUTS, *([PARTS] if parts else [])],
         opset_version=OPSET,
         external_data=False,
         verbose=False,
     )
     assert program is not None  # noqa: S101 (dynamo=True always returns one)
-    onnx.save_model(when_asked(program.model_proto), str(path))
+    model = when_asked(program.model_proto)
+    if parts:
+        onnx.helper.set_model_props(model, {PART_NAMES: ",".join(parts)})
+    onnx.save_model(model, str(path))
 
 
 def random_inputs(dataset: Dataset, batch: int, history_length: int, seed: int) -> Inputs:

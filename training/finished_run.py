@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from nexus.errors import NexusError, invalid, not_found
-from training.bundle_format import INPUTS, MANIFEST_FILE, OUTPUTS, Bundle, read_files, sha256
+from training.bundle_format import MANIFEST_FILE, OUTPUTS, Bundle, is_served_form, read_files, sha256
 from training.evaluation import ndcg
 from training.run_folder import RANKS, SUMMARY
 
@@ -93,7 +93,7 @@ def unserved(model: Bundle) -> str | None:
     import onnxruntime as ort
 
     manifest, size = model.manifest, len(model.vocabulary)
-    if manifest.inputs != INPUTS or manifest.outputs != OUTPUTS:
+    if not is_served_form(manifest.inputs, manifest.outputs):
         return f"it gives {', '.join(manifest.outputs)} for {', '.join(manifest.inputs)}"
     length, asked = manifest.history_length, 2
     feed = {

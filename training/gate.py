@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from training.bundle_format import INPUTS, OUTPUTS, Manifest
+from training.bundle_format import INPUTS, OUTPUTS, Manifest, is_served_form
 from training.evaluation import ndcg
 
 RESAMPLES = 5000
@@ -116,7 +116,7 @@ def bootstrap(
 def check_form(manifest: Manifest, context_features: Sequence[str], served_titles: int | None) -> list[str]:
     """What keeps a model from being served, whatever its figures."""
     complaints = []
-    if manifest.inputs != INPUTS or manifest.outputs != OUTPUTS:
+    if not is_served_form(manifest.inputs, manifest.outputs):
         complaints.append(f"signature {manifest.inputs} -> {manifest.outputs} is not {INPUTS} -> {OUTPUTS}")
     if manifest.context_features != tuple(context_features):
         complaints.append(f"context features {manifest.context_features} are not those of the feature store")

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from nexus.lake.lake import Lake
 from nexus.settings import Settings
 from training import bundle, catalog, challenge, registry, snapshot, tracking
-from training.bundle_format import MODEL_FILE, OUTPUTS
+from training.bundle_format import MODEL_FILE, is_served_form
 from training.dataset import Dataset
 from training.files.reading import load_table
 from training.finished_run import Found, read, read_json, unserved
@@ -211,7 +211,7 @@ def _log(settings: Settings, found: Found, folder: Path, run_id: str) -> None:
             home,
             found.model.manifest.model_copy(update=named),
             found.model.vocabulary,
-            is_served=found.model.manifest.outputs == OUTPUTS,
+            is_served=is_served_form(found.model.manifest.inputs, found.model.manifest.outputs),
         )
         if unserved(found.model) is None:
             (home / MODEL_FILE).unlink()  # the registered model has it

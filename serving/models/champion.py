@@ -20,6 +20,8 @@ from nexus.errors import NexusError
 from serving.metrics import Metrics
 from training.bundle_format import (
     MANIFEST_FILE,
+    PART_NAMES,
+    PARTS,
     WHOLE_INPUTS,
     Bundle,
     Manifest,
@@ -52,6 +54,9 @@ class Champion:
         self._session = session
         self._taken = frozenset(node.name for node in session.get_inputs())
         self._gives_whole = bundle.manifest.inputs == WHOLE_INPUTS
+        names = session.get_modelmeta().custom_metadata_map.get(PART_NAMES, "")
+        self.parts: tuple[str, ...] = tuple(names.split(",")) if names else ()
+        """What the model is a sum of; none: it says nothing of parts."""
 
     def ask(
         self, items: Sequence[int], values: Sequence[float], ages_days: Sequence[float], context: Sequence[float]
@@ -68,18 +73,21 @@ class Champion:
 
     def scores(self, asked: Asked) -> Floats:
         """What the model says about every title of its vocabulary, ``[N+1]``."""
-        return self._run("scores", asked, [0])
+        return self._run(["scores"], asked, [0])[0]
 
-    def contributions(self, asked: Asked, titles: Sequence[int]) -> Floats:
-        """What each title of the history adds to the scores of the given titles, ``[L, K]``; one title at least."""
-        found = self._run("contributions", asked, titles)
-        return found[:, list(titles)] if self._gives_whole else found
+    def explained(self, asked: Asked, titles: Sequence[int]) -> tuple[Floats, Floats]:
+        """What adds to the scores of the given titles, one at least: each title of the history ``[L, K]``, each part ``[P, K]``."""
+        if not self.parts:
+            (found,) = self._run(["contributions"], asked, titles)
+            of_titles = found[:, list(titles)] if self._gives_whole else found
+            return of_titles, np.zeros((0, len(titles)), np.float32)
+        found, parts = self._run(["contributions", PARTS], asked, titles)
+        return found, parts
 
-    def _run(self, output: str, asked: Asked, titles: Sequence[int]) -> Floats:
+    def _run(self, outputs: Sequence[str], asked: Asked, titles: Sequence[int]) -> list[Floats]:
         feed = {**asked.feed, "titles": np.array([list(titles)], dtype=np.int64)}
         taken = {name: value for name, value in feed.items() if name in self._taken}
-        found: Floats = self._session.run([output], taken)[0][0]
-        return found
+        return [found[0] for found in self._session.run(list(outputs), taken)]
 
     def warm(self) -> str | None:
         """Run both outputs; what is wrong with them, if anything."""
@@ -87,11 +95,14 @@ class Champion:
         asked = self.ask([known], [1.0], [1.0], [0.0] * len(self.manifest.context_features))
         size = len(self.vocabulary)
         for count in (1, 2, 3):
-            scores, parts = self.scores(asked), self._run("contributions", asked, [known] * count)
+            scores, of_history = self.scores(asked), self._run(["contributions"], asked, [known] * count)[0]
             shape = (self.history_length, size if self._gives_whole else count)
-            if scores.shape != (size,) or parts.shape != shape:
-                return f"outputs {scores.shape}, {parts.shape}; expected {(size,)}, {shape}"
-            if not np.isfinite(scores[1:]).all() or not np.isfinite(parts[:, -1]).all():
+            if scores.shape != (size,) or of_history.shape != shape:
+                return f"outputs {scores.shape}, {of_history.shape}; expected {(size,)}, {shape}"
+            parts = self.explained(asked, [known] * count)[1]
+            if parts.shape != (len(self.parts), count):
+                return f"{len(self.parts)} names of parts, and parts {parts.shape}"
+            if not all(np.isfinite(found).all() for found in (scores[1:], of_history[:, -1], parts)):
                 return "outputs that are no numbers"
         return None
 

@@ -34,13 +34,14 @@ def reason(pick: Pick, source: Source, catalogue: Catalogue) -> dict[str, Any]:
 
 
 def explanation(pick: Pick, catalogue: Catalogue) -> dict[str, Any]:
-    """Every number behind one recommended title; history and static part add up to the score."""
+    """Every number behind one recommended title; history and static part add up to the score, and so do the model's parts."""
     return {
         "history": [
             {"content_id": content_id, "title": catalogue.name(content_id), "contribution": part}
             for content_id, part in pick.because
         ],
         "static": pick.static,
+        "parts": [{"part": name, "contribution": value} for name, value in pick.parts],
     }
 
 

@@ -47,6 +47,8 @@ class Pick:
     static: float = 0.0
     """What does not come from the history."""
     is_new: bool = False
+    parts: tuple[tuple[str, float], ...] = ()
+    """What each part of the model adds to the score; they add up to it. None: it has no parts, or this is not its choice."""
 
 
 class NothingToSay(Exception):  # noqa: N818 - not an error: this rung has no answer for this viewer
@@ -81,14 +83,16 @@ def champion_rung(
     chosen = variety.chosen(scores, limit, library.vectors_of_positions, draw).tolist()
     if not chosen:
         return []
-    parts = champion.contributions(asked, chosen)[-len(used) :]
+    of_history, of_parts = champion.explained(asked, chosen)
+    added = of_history[-len(used) :]
     names = [entry["content_id"] for entry in used]
     return [
         Pick(
             champion.vocabulary[position],
             float(scores[position]),
-            Shares(names, parts[:, column]),
-            float(scores[position] - parts[:, column].sum()),
+            Shares(names, added[:, column]),
+            float(scores[position] - added[:, column].sum()),
+            parts=tuple(zip(champion.parts, of_parts[:, column].tolist(), strict=True)),
         )
         for column, position in enumerate(chosen)
     ]

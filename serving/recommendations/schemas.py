@@ -59,12 +59,22 @@ class HistoryPart(Because):
     """One line of an explanation."""
 
 
+class ModelPart(BaseModel):
+    """A part of the model and what it adds to the score."""
+
+    part: str = Field(description="attention, sequence, or the name of a counted part")
+    contribution: float
+
+
 class Explanation(BaseModel):
     """Every number behind a score: the contributions of the history and the static part add up to it."""
 
     history: list[HistoryPart]
     static: float = Field(
         description="the rest of the score: what no watched title moves, and what several of them move only together"
+    )
+    parts: list[ModelPart] = Field(
+        description="what each part of the model adds to the score; they add up to it; empty where a model has no parts"
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from nexus.errors import Category, NexusError
-from training.bundle_format import INPUTS, OUTPUTS
+from training.bundle_format import INPUTS, OUTPUTS, PARTS
 from training.dataset import Dataset
 from training.export import Exported, Inputs, latency_ms, random_inputs, real_inputs, session, write_onnx
 
@@ -35,7 +35,7 @@ def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0)
     from training.hybrid.graph import HybridGraph
 
     graph, length = HybridGraph(hybrid).eval(), hybrid.history_length
-    write_onnx(graph, random_inputs(dataset, 2, length, seed), path)
+    write_onnx(graph, random_inputs(dataset, 2, length, seed), path, list(hybrid.parts))
     whole = list(dataset.histories[:8])
     real = real_inputs(dataset, whole, length)
     checks = [random_inputs(dataset, 3, length, seed + 1), real]
@@ -56,7 +56,7 @@ def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0)
         path,
         worst,
         scores_ms=latency_ms(path, one, ("scores",)),
-        contributions_ms=latency_ms(path, one, OUTPUTS),
+        contributions_ms=latency_ms(path, one, (*OUTPUTS, PARTS)),
         size_bytes=path.stat().st_size,
     )
 
@@ -64,7 +64,7 @@ def export(hybrid: FittedHybrid, dataset: Dataset, path: Path, *, seed: int = 0)
 def _difference(graph: HybridGraph, path: Path, inputs: Inputs) -> float:
     import torch
 
-    got = session(path).run(list(OUTPUTS), inputs)
+    got = session(path).run([*OUTPUTS, PARTS], inputs)
     with torch.no_grad():
         wanted = graph(*(torch.from_numpy(inputs[name]) for name in INPUTS))
     return max(_relative(a, b.numpy()) for a, b in zip(got, wanted, strict=True))

@@ -232,7 +232,7 @@ class Gated(nn.Module):
 
 
 class HybridGraph(nn.Module):
-    """``scores`` and ``contributions``."""
+    """``scores``, ``contributions`` and ``parts``."""
 
     def __init__(self, hybrid: FittedHybrid) -> None:
         super().__init__()
@@ -243,7 +243,7 @@ class HybridGraph(nn.Module):
 
     def forward(
         self, items: Tensor, values: Tensor, ages_days: Tensor, context: Tensor, titles: Tensor
-    ) -> tuple[Tensor, Tensor]:
+    ) -> tuple[Tensor, Tensor, Tensor]:
         """See training.bundle_format."""
         inputs = (items, values, ages_days, context)
         first = self.sources[0].scores(inputs)  # type: ignore[operator]
@@ -253,6 +253,7 @@ class HybridGraph(nn.Module):
         scores = torch.zeros_like(first) + (values.sum() + ages_days.sum() + context.sum()) * 0.0
         contributions = torch.zeros(items.shape[0], items.shape[1], titles.shape[1])
         moved = None if self.gate is None else self.gate(items, context)
+        parts = []
         for place, source in enumerate(self.sources):
             weight = self.weights[place] if moved is None else self.weights[place] + moved[:, place : place + 1]
             found = first if place == 0 else source.scores(inputs)  # type: ignore[operator]
@@ -261,10 +262,12 @@ class HybridGraph(nn.Module):
             centred = (value - mean) * unseen
             spread = ((centred**2).sum(dim=1, keepdim=True) / count).sqrt()
             scale = torch.where(spread > NOTHING * mean.abs(), 1.0 / spread.clamp(min=TINY), torch.zeros_like(spread))
-            scores = scores + weight * scale * centred
+            part = weight * scale * centred
+            scores = scores + part
+            parts.append(part.gather(1, titles))
             factor = (weight * scale * share * unseen).gather(1, titles)
             contributions = contributions + source.moved(inputs, titles) * factor[:, None]  # type: ignore[operator]
-        return scores, contributions
+        return scores, contributions, torch.stack(parts, dim=1)
 
     @staticmethod
     def _bent(found: Tensor, unseen: Tensor, count: Tensor) -> tuple[Tensor, Tensor]:

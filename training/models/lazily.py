@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from onnx import ModelProto, NodeProto, TensorProto, helper
 
-ASKED_OF, OUTPUT, ALWAYS = "titles", "contributions", "scores"
+ASKED_OF, OUTPUT = "titles", "contributions"
 INSIDE = "contributions_of_asked"
 
 
@@ -23,7 +23,8 @@ def when_asked(model: ModelProto) -> ModelProto:
         model: With the signature of training.bundle_format, nodes in topological order. It is changed.
     """
     nodes = list(model.graph.node)
-    always, asked = _needed(nodes, ALWAYS), _needed(nodes, OUTPUT)
+    others = [output.name for output in model.graph.output if output.name != OUTPUT]
+    always, asked = set[int]().union(*(_needed(nodes, name) for name in others)), _needed(nodes, OUTPUT)
     moved = [node for place, node in enumerate(nodes) if place in asked - always]
     kept = [node for place, node in enumerate(nodes) if place in always]
     if not moved:

@@ -125,7 +125,7 @@ def test_load_champion__either_signature__contributions_are_the_asked_columns(
     champion = load_champion(bundled(tmp_path, "1", make, inputs))
     asked = champion.ask([2, 3], [1.0, 0.5], [3.0, 1.0], [0.0, 0.0])
     by_definition = TABLE[[0, 0, 2, 3], : TITLES + 1]
-    assert np.array_equal(champion.contributions(asked, titles), by_definition[:, titles])
+    assert np.array_equal(champion.explained(asked, titles)[0], by_definition[:, titles])
     assert np.allclose(champion.scores(asked), by_definition.sum(axis=0))
 
 

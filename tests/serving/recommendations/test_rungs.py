@@ -40,7 +40,8 @@ class FakeChampion:
         self.index = {name: position for position, name in enumerate(self.vocabulary) if position}
         self.manifest = SimpleNamespace(context_features=())
         self.asked: list[list[int]] = []
-        self.explained: list[int] = []
+        self.counts: list[int] = []
+        self.parts = ("counts", "static")
         self._weight = sign * np.random.default_rng(3).uniform(0.1, 1, (21, 21)).astype(np.float32)
         self._static = static
 
@@ -53,12 +54,12 @@ class FakeChampion:
     def scores(self, asked: list[int]) -> np.ndarray:
         return self._weight[asked].sum(axis=0) + np.float32(self._static)
 
-    def contributions(self, asked: list[int], titles: list[int]) -> np.ndarray:
+    def explained(self, asked: list[int], titles: list[int]) -> tuple[np.ndarray, np.ndarray]:
         assert 0 < len(titles) == len(set(titles))
-        self.explained.append(len(titles))
+        self.counts.append(len(titles))
         found = np.zeros((self.history_length, len(titles)), np.float32)
         found[self.history_length - len(asked) :] = self._weight[np.ix_(asked, titles)]
-        return found
+        return found, np.stack([found.sum(axis=0), np.full(len(titles), self._static, np.float32)])
 
 
 def library(champion: FakeChampion | None = None) -> Library:
@@ -120,6 +121,8 @@ def test_champion__any_viewer__scores_descend_and_contributions_add_up(viewer) -
     for pick in picks:
         assert sum(part for _, part in pick.because) + pick.static == pytest.approx(pick.score, abs=1e-5)
         assert pick.static == pytest.approx(0.5, abs=1e-5)
+        assert [name for name, _ in pick.parts] == ["counts", "static"]
+        assert sum(value for _, value in pick.parts) == pytest.approx(pick.score, abs=1e-5)
 
 
 def test_champion__long_history__newest_titles_at_the_right_each_once() -> None:
@@ -135,7 +138,7 @@ def test_champion__long_history__newest_titles_at_the_right_each_once() -> None:
 def test_champion__any_limit__contributions_are_asked_once_and_for_the_chosen_alone(limit, explained) -> None:
     champion = FakeChampion()
     picks = rungs.champion_rung(library(champion), Viewer(USER, [entry(IN_MODEL[0])]), [], limit, NOW_MS)
-    assert champion.explained == explained
+    assert champion.counts == explained
     assert [len(picks)] == (explained or [0])
 
 

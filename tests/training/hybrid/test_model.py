@@ -9,7 +9,7 @@ import pytest
 
 from nexus.errors import NexusError
 from training import protocols
-from training.bundle_format import INPUTS
+from training.bundle_format import INPUTS, PART_NAMES
 from training.dataset import Dataset, History
 from training.evaluation import evaluate
 from training.export import random_inputs, real_inputs, session
@@ -111,8 +111,13 @@ def test_export__every_kind_of_part__says_what_the_scorer_says(
     made = whole.export(world, tmp_path / "model.onnx")
     assert made.max_abs_difference < 1e-4
     inputs = real_inputs(world, task.test.histories, whole.history_length)
-    scores, contributions = session(made.path).run(["scores", "contributions"], inputs)
+    inputs["titles"] = np.tile(np.arange(world.size), (len(task.test), 1))
+    running = session(made.path)
+    scores, contributions, parts = running.run(["scores", "contributions", "parts"], inputs)
     assert contributions.shape == (len(task.test), whole.history_length, inputs["titles"].shape[1])
+    assert running.get_modelmeta().custom_metadata_map[PART_NAMES] == ",".join(whole.parts)
+    assert np.allclose(parts.sum(axis=1), scores, atol=1e-3)
+    assert (np.abs(parts).max(axis=(0, 2)) > 0).sum() >= len(whole.parts) - 1  # all titles are alike in content here
     wanted = whole.scores(task.test.histories, task.test.contexts)
     assert np.allclose(scores[:, 1:], wanted[:, 1:], atol=2e-3)
 
@@ -134,7 +139,7 @@ def test_contributions__each_watched_title__is_what_it_adds(world: Dataset, task
     inputs = real_inputs(world, [history], length)
     inputs["titles"] = np.arange(world.size)[None]
     with torch.no_grad():
-        _, got = HybridGraph(plain).eval()(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        _, got, _ = HybridGraph(plain).eval()(*(torch.from_numpy(inputs[name]) for name in INPUTS))
     raw = features.raw(list(every.values()), [history], task.test.contexts[3:4])
     found = features.scaled(raw, plain.is_bent, [history])
     wanted = np.zeros((length, world.size))
@@ -163,7 +168,7 @@ def test_contributions__logarithms__add_up_to_the_score_less_what_nobody_moves(
     inputs = real_inputs(world, task.test.histories[:6], counts.history_length)
     inputs["titles"] = np.tile(np.arange(world.size), (6, 1))
     with torch.no_grad():
-        scores, moved = graph(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        scores, moved, _ = graph(*(torch.from_numpy(inputs[name]) for name in INPUTS))
     rest = (scores - moved.sum(dim=1)).numpy()
     untouched = np.abs(moved.numpy()).sum(axis=1) == 0
     for row in range(6):
@@ -181,7 +186,7 @@ def test_contributions__padding_and_repeated_titles__are_nothing_and_the_same(
 
     inputs = random_inputs(world, 3, whole.history_length, 5)
     with torch.no_grad():
-        _, moved = HybridGraph(whole).eval()(*(torch.from_numpy(inputs[name]) for name in INPUTS))
+        _, moved, _ = HybridGraph(whole).eval()(*(torch.from_numpy(inputs[name]) for name in INPUTS))
     assert np.isfinite(moved.numpy()).all()
     assert not moved.numpy()[:, :, 1:4].any()
     assert np.allclose(moved[:, :, 0], moved[:, :, -1])
