@@ -39,11 +39,14 @@ def knockout(scorer: SequenceScorer, history: History, titles: np.ndarray) -> np
 
     from training.sequence.net_reasons import newest_and_without
 
+    net = scorer.net
+
     items, times = aligned([history], scorer.history_length, scorer.size, None)
     with torch.inference_mode():
-        viewer, without = newest_and_without(scorer.net, torch.from_numpy(items), torch.from_numpy(times))
-        moved = ((viewer[:, None] - without)[0] * scorer.net.scale).numpy()
-    return np.asarray((moved @ scorer.titles[titles].T)[items[0] > 0])
+        viewer, without = newest_and_without(net, torch.from_numpy(items), torch.from_numpy(times))
+        asked = torch.arange(len(titles))[None]
+        lost = net.head.lost(viewer, without, net.head.prepared(net.table()[torch.from_numpy(titles)]), asked)
+    return np.asarray(lost[0].numpy()[items[0] > 0])
 
 
 def compared(one: np.ndarray, other: np.ndarray) -> list[tuple[float, ...]]:

@@ -28,7 +28,6 @@ from training.hybrid.gate import FAR, Gate
 from training.models.asked import of_titles
 from training.recommender import Neural
 from training.sequence.net_graph import Ranker
-from training.sequence.net_reasons import newest_and_without
 from training.sequence.several import AverageScorer
 
 if TYPE_CHECKING:
@@ -174,21 +173,14 @@ class Sequence(Source):
         return [ranker for ranker in self.nets if isinstance(ranker, Ranker)]
 
     def scores(self, inputs: Inputs) -> Tensor:
-        """Cosines over the temperature."""
-        items = self._newest(inputs[0])
-        found = [
-            ranker.net.newest(items, ranker.times(items, self._newest(inputs[2]))) @ ranker.table
-            for ranker in self._rankers
-        ]
-        return torch.stack(found).mean(dim=0)
+        """Cosines over the temperature, or a mixture of them."""
+        items, ages = self._newest(inputs[0]), self._newest(inputs[2])
+        return torch.stack([ranker.scores(items, ages) for ranker in self._rankers]).mean(dim=0)
 
     def moved(self, inputs: Inputs, titles: Tensor) -> Tensor:
         """By attention knockout."""
-        items = self._newest(inputs[0])
-        found = []
-        for ranker in self._rankers:
-            viewer, without = newest_and_without(ranker.net, items, ranker.times(items, self._newest(inputs[2])))
-            found.append(ranker.contributions(viewer, without, titles))
+        items, ages = self._newest(inputs[0]), self._newest(inputs[2])
+        found = [ranker.contributions(items, ages, titles) for ranker in self._rankers]
         older = inputs[0].shape[1] - self.newest
         return torch.cat([torch.zeros(items.shape[0], older, titles.shape[1]), torch.stack(found).mean(dim=0)], dim=1)
 

@@ -75,6 +75,11 @@ RECIPES: tuple[Listed, ...] = (
         "training.recipes.sequence",
     ),
     Listed(
+        "sequence-mixture",
+        "sequence-small with a mixture of logits instead of the dot product; several times slower, not better where it was tried",
+        "training.recipes.sequence",
+    ),
+    Listed(
         "sequence-cpu",
         "a sequence transformer for a million events; under an hour on two cores",
         "training.recipes.sequence",

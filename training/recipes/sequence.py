@@ -13,7 +13,7 @@ from __future__ import annotations
 from training.config import Compute
 from training.models_api import Model
 from training.recipes.registry import Recipe
-from training.sequence.config import SequenceConfig
+from training.sequence.config import MixtureConfig, SequenceConfig
 
 DEBUG = SequenceConfig(
     width=16, length=16, epochs=6, batch_tokens=256, lr=1e-2, average=0.9, position="relative", dropout=0.0
@@ -21,11 +21,13 @@ DEBUG = SequenceConfig(
 CPU = SequenceConfig(
     width=64, layers=4, position="relative", lr=2e-3, epochs=28, validate_every=2, logits_mb=4, has_time=True
 )
+SMALL = CPU.model_copy(
+    update={"layers": 2, "dropout": 0.3, "item_dropout": 0.2, "start": "svd", "batch_tokens": 2048, "epochs": 30}
+)
 VALUES: dict[str, SequenceConfig] = {
     "sequence-debug": DEBUG,
-    "sequence-small": CPU.model_copy(
-        update={"layers": 2, "dropout": 0.3, "item_dropout": 0.2, "start": "svd", "batch_tokens": 2048, "epochs": 30}
-    ),
+    "sequence-small": SMALL,
+    "sequence-mixture": SMALL.model_copy(update={"head": MixtureConfig()}),
     "sequence-cpu": CPU,
     "sequence-night": CPU.model_copy(
         update={"width": 96, "layers": 8, "dropout": 0.2, "lr": 1e-3, "epochs": 100, "patience": 12}

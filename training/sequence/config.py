@@ -18,6 +18,18 @@ FULL_SOFTMAX_BELOW = 30_000
 """Titles up to which the softmax over all of them is cheap; beyond, negatives are sampled."""
 
 
+class MixtureConfig(BaseModel):
+    """A mixture of logits over pairs of vectors (training.sequence.net_mixture)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    viewer_parts: int = Field(2, gt=0, description="vectors of each viewer")
+    title_parts: int = Field(2, gt=0, description="vectors of each title")
+    part_width: int = Field(0, ge=0, description="of these vectors; 0: that of the stream")
+    gate_width: int = Field(32, gt=0, description="hidden width of what either side says about the gates")
+    gate_dropout: float = Field(0.1, ge=0, lt=1, description="of that hidden layer")
+
+
 class SequenceConfig(BaseModel):
     """A causal transformer over titles, and its training."""
 
@@ -49,6 +61,12 @@ class SequenceConfig(BaseModel):
     temperature: float = Field(0.05, ge=0.03, le=1.0)
     is_unseen_only: bool = Field(False, description="the softmax leaves out titles that the window has met already")
 
+    head: MixtureConfig | None = Field(
+        None,
+        exclude_if=lambda head: head is None,  # checkpoints and fingerprints of before keep their names
+        description="a mixture of logits as the similarity of viewer and title; None: one dot product",
+    )
+
     epochs: int = Field(30, gt=0)
     batch_tokens: int = Field(4096, gt=0, description="events of a step, padding included")
     lr: float = Field(1e-3, gt=0)
@@ -73,7 +91,14 @@ class SequenceConfig(BaseModel):
     def _fits(self) -> SequenceConfig:
         if self.width % self.heads:
             raise ValueError(f"width {self.width} is not a multiple of heads {self.heads}")
+        if self.head is not None and not self.is_normalised:
+            raise ValueError("a mixture of logits is one of cosines: is_normalised has to be true")
         return self
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied with; 1 for plain dot products."""
+        return 1.0 / self.temperature if self.is_normalised else 1.0
 
     def is_full(self, titles: int) -> bool:
         """Whether the softmax runs over all titles of such a catalogue."""

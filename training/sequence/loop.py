@@ -130,7 +130,7 @@ class Training:
         progress.step += 1
 
     def _loss(self, step: Any) -> Tensor | None:
-        from training.sequence.net_losses import cross_entropy, sampled, seen_before
+        from training.sequence.net_losses import sampled, seen_before
 
         config = self.config
         batch = self.feeder.batch(step, share=self.place.rank, of=self.place.processes)
@@ -142,12 +142,10 @@ class Training:
         if not config.is_full(self.work.size - 1):
             candidates, targets, shift = sampled(targets, self.popularity, config.negatives, self.work.size)
             table = table[candidates]
-        return cross_entropy(
+        return self.net.head.loss(
             hidden.reshape(len(targets), -1).to(table.dtype),
             table,
             targets,
-            scale=self.net.scale,
-            is_bounded=config.is_normalised,
             logits_mb=config.logits_mb * self.place.room,
             shift=shift,
             seen=seen_before(batch.items).flatten(0, 1) if config.is_unseen_only else None,

@@ -1,7 +1,7 @@
 """The sequence network: titles in their order in, where the next one lies out.
 
-Belongs here: embeddings, the stack of blocks, scores of the catalogue. Does not belong here: blocks (net_blocks), losses
-(net_losses), batches, training.
+Belongs here: embeddings, the stack of blocks, scores of the catalogue. Does not belong here: blocks (net_blocks), what a
+score is (net_heads, net_mixture), losses (net_losses), batches, training.
 
 Index 0 stands for the beginning of a history. In training windows are padded at the right, where causality keeps the
 padding out of sight; for ranking they are padded at the left, the newest title always in the last place, and the padding is
@@ -17,6 +17,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from training.sequence.config import SequenceConfig
 from training.sequence.net_blocks import BLOCKS, GAP_BUCKETS, Scene, causal
+from training.sequence.net_heads import DotHead, Head
+from training.sequence.net_mixture import MixtureHead
 
 SPREAD = 0.02
 """Standard deviation of new weights and embeddings."""
@@ -34,12 +36,13 @@ class SequenceNet(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(BLOCKS[config.block](config) for _ in range(config.layers))
         self.last = nn.LayerNorm(config.width)
+        self.head: Head = DotHead(config) if config.head is None else MixtureHead(config, config.head)
         self.apply(_initialise)
 
     @property
     def scale(self) -> float:
         """What cosines are multiplied with; 1 for plain dot products."""
-        return 1.0 / self.config.temperature if self.config.is_normalised else 1.0
+        return self.config.scale
 
     def table(self) -> Tensor:
         """Output embeddings ``[N+1, d]``, of length 1 when normalised."""
@@ -91,7 +94,7 @@ class SequenceNet(nn.Module):
 
     def scores(self, items: Tensor, times: Tensor | None = None) -> Tensor:
         """Scores of the catalogue, ``[B, N+1]``; column 0 means nothing."""
-        return self.newest(items, times) @ self.table().T * self.scale
+        return self.head.scores(self.newest(items, times), self.head.prepared(self.table()))
 
     def embedded(self, items: Tensor, place: Tensor) -> Tensor:
         """What goes into the first block, ``[B, T, d]``."""

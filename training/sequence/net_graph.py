@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from training.sequence.net import SequenceNet
+from training.sequence.net_heads import Prepared
 from training.sequence.net_reasons import newest_and_without
 
 SECONDS_PER_DAY = 86_400.0
@@ -18,12 +19,18 @@ SECONDS_PER_DAY = 86_400.0
 class Ranker(nn.Module):
     """History in; scores of the catalogue, and what each watched title contributes to some of them, out."""
 
-    table: Tensor
-
     def __init__(self, net: SequenceNet) -> None:
         super().__init__()
         self.net = net
-        self.register_buffer("table", (net.table().detach().T * net.scale).contiguous())
+        prepared = net.head.prepared(net.table())
+        self.names = [f"catalogue_{number}" for number in range(len(prepared))]
+        for name, made in zip(self.names, prepared, strict=True):
+            self.register_buffer(name, made.detach().contiguous())
+
+    @property
+    def prepared(self) -> Prepared:
+        """What the network's head made of the catalogue."""
+        return tuple(self.get_buffer(name) for name in self.names)
 
     def forward(
         self,
@@ -43,12 +50,20 @@ class Ranker(nn.Module):
             titles: int64 ``[B, K]``, whose contributions are asked for; 0 = none.
         """
         viewer, without = newest_and_without(self.net, items, self.times(items, ages_days))
-        return viewer @ self.table, self.contributions(viewer, without, titles)
+        return self.net.head.scores(viewer, self.prepared), self._lost(items, viewer, without, titles)
 
-    def contributions(self, viewer: Tensor, without: Tensor, titles: Tensor) -> Tensor:
+    def scores(self, items: Tensor, ages_days: Tensor) -> Tensor:
+        """Scores of the catalogue alone, ``[B, N+1]``."""
+        return self.net.head.scores(self.net.newest(items, self.times(items, ages_days)), self.prepared)
+
+    def contributions(self, items: Tensor, ages_days: Tensor, titles: Tensor) -> Tensor:
         """What the scores of ``titles`` ``[B, K]`` lose without each watched title, ``[B, T, K]``; 0 for padding."""
-        asked = self.table[:, titles].permute(1, 0, 2)
-        return (viewer[:, None] - without) @ asked * (titles > 0)[:, None]
+        viewer, without = newest_and_without(self.net, items, self.times(items, ages_days))
+        return self._lost(items, viewer, without, titles)
+
+    def _lost(self, items: Tensor, viewer: Tensor, without: Tensor, titles: Tensor) -> Tensor:
+        found = self.net.head.lost(viewer, without, self.prepared, titles)
+        return found * (items > 0)[..., None] * (titles > 0)[:, None]
 
     def times(self, items: Tensor, ages_days: Tensor) -> Tensor | None:
         """Seconds ``[B, T+1]`` from ages; None for a network that does not look at time."""

@@ -22,7 +22,7 @@ from training.sequence.net_cuts import cut_one_by_one
 def newest_and_without(net: SequenceNet, items: Tensor, times: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Where the title after each history lies, with all titles and without each.
 
-    ``(viewer[:, None] - without) @ table * scale`` are the contributions ``[B, T, N+1]`` of the watched titles.
+    What their scores differ by (``net.head.lost``) are the contributions of the watched titles.
 
     Args:
         net: Not training.

@@ -63,16 +63,22 @@ class SequenceScorer:
         out = np.empty((len(histories), self.size), dtype=np.float32)
         order = np.argsort([len(history) for history in histories], kind="stable")
         with torch.inference_mode():
-            table = self.net.table().T.contiguous() * self.net.scale
+            head = self.net.head
+            titles = head.prepared(self.net.table())
             for start in range(0, len(order), ROWS):
                 rows = order[start : start + ROWS]
                 asked = None if asked_at_s is None else asked_at_s[rows]
                 items, times = aligned([histories[row] for row in rows], self.history_length, self.size, asked)
-                out[rows] = (self._newest(items, times) @ table).float().cpu().numpy()
+                viewers = self._newest(items, times).split(max(1, ROWS // head.pairs))
+                found = [head.scores(some, titles) for some in viewers]
+                out[rows] = torch.cat(found).float().cpu().numpy()
         return out
 
     def encode(self, histories: Sequence[History]) -> Floats:
-        """Where the next title lies for each viewer, ``[n, d]``; a dot product with a row of ``titles`` is a score."""
+        """Where the next title lies for each viewer, ``[n, d]``.
+
+        A dot product with a row of ``titles`` is a score, unless the network has another head.
+        """
         import torch
 
         with torch.inference_mode():
@@ -89,10 +95,17 @@ class SequenceScorer:
 
         Measured by leaving each one out in turn, so it is what the model does, not an attribution made up afterwards.
         """
+        import torch
+
         newest = History(*(part[-self.history_length :] for part in _columns(history)))
         without = [History(*(np.delete(part, at, axis=0) for part in _columns(newest))) for at in range(len(newest))]
-        found = self.encode([newest, *without]) @ self.titles[titles].T
-        return np.asarray(found[:1] - found[1:], dtype=np.float32)
+        head = self.net.head
+        with torch.inference_mode():
+            found = head.scores(
+                self._newest(*aligned([newest, *without], self.history_length, self.size, None)),
+                head.prepared(self.net.table()[torch.from_numpy(titles)]),
+            )
+        return np.asarray((found[:1] - found[1:]).cpu().numpy(), dtype=np.float32)
 
     def refit(self, learn: Sequence[History]) -> SequenceScorer:
         """Train on over histories that reach further, as far as the recipe wants it; nothing is chosen there."""

@@ -22,6 +22,9 @@ from training.models_api import Composed, Explained, Exportable, Refittable, qui
 from training.protocols import Task
 from training.recipes import registry
 from training.recipes.hybrid import VALUES
+from training.sequence.config import MixtureConfig, SequenceConfig
+from training.sequence.scorer import SequenceScorer
+from training.sequence.several import AverageScorer
 
 pytestmark = pytest.mark.unit
 DEBUG = VALUES["hybrid-debug"]
@@ -254,3 +257,24 @@ def test_maker__some_names__makes_no_other_parts(world: Dataset, task: Task) -> 
     maker = Maker(world, COUNTS)
     assert set(maker.parts(task.learn, {"ease", "next_3"})) == {"ease", "next_3"}
     assert len(maker.parts(task.learn)) == 7
+
+
+def test_sequence_part__mixture_of_logits__is_exported_and_kept_like_the_dot_product(
+    world: Dataset, task: Task, whole: FittedHybrid, tmp_path: Path
+) -> None:
+    head = MixtureConfig(viewer_parts=2, title_parts=3, part_width=8)
+    config = SequenceConfig(width=16, layers=1, length=16, head=head)
+    members = tuple(SequenceScorer(config.build(world.size).eval(), world.size) for _ in range(2))
+    part = AverageScorer(members)
+    mixed = replace(whole, parts={**whole.parts, SEQUENCE: part}, maker=replace(whole.maker, sequence=part))
+    assert mixed.export(world, tmp_path / "model.onnx").max_abs_difference < 1e-4
+    facts = json.loads(json.dumps(stored.facts_of(mixed)))
+    again = stored.restored(world, DEBUG, facts, stored.state_of(mixed), world.vocabulary, task.relearn)
+    wanted = part.scores(task.test.histories, task.test.contexts)
+    assert np.allclose(again.parts[SEQUENCE].scores(task.test.histories, task.test.contexts), wanted, atol=1e-4)
+    renamed = ("", *(f"old {title}" if title == world.vocabulary[5] else title for title in world.vocabulary[1:]))
+    moved = stored.restored(world, DEBUG, facts, stored.state_of(mixed), renamed, task.relearn)
+    found = moved.parts[SEQUENCE].scores(task.test.histories, task.test.contexts)
+    assert np.isfinite(found).all()
+    assert not found[:, 5].any()
+    assert found[:, 6].any()

@@ -14,11 +14,13 @@ from training.dataset import Dataset, History, leave_out
 from training.evaluation import evaluate
 from training.models_api import Exportable, Model, OnDevice, Resumable, quiet
 from training.sequence import export, loop
-from training.sequence.config import SequenceConfig
+from training.sequence.config import MixtureConfig, SequenceConfig
 from training.sequence.model import SequenceModel
 from training.sequence.scorer import SequenceScorer
 
 pytestmark = pytest.mark.unit
+
+MIXTURE = MixtureConfig(viewer_parts=2, title_parts=3, part_width=8, gate_width=8)
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +58,8 @@ def are_equal(one: SequenceScorer, other: SequenceScorer) -> bool:
         ({"block": "sasrec", "is_normalised": False}, 2.607),
         ({"block": "ligr", "loss": "sampled", "negatives": 8}, 1.828),
         ({"block": "ligr", "is_unseen_only": True, "item_dropout": 0.1}, 1.547),
+        ({"head": MIXTURE}, 1.0),
+        ({"head": MIXTURE, "loss": "sampled", "negatives": 8}, 1.0),
     ],
 )
 def test_fit__viewers_who_walk_in_order__learns_it_with_the_golden_loss(
@@ -80,10 +84,13 @@ def test_fit__same_and_other_seed__same_and_other_weights(data: Dataset, trained
     assert not are_equal(fitted(data, tiny(), seed=2), trained)
 
 
+@pytest.mark.parametrize("head", [None, MIXTURE])
 @pytest.mark.parametrize("killed_after", [1, 9, 25])
 def test_fit__killed_and_started_again__gives_the_same_weights(
-    data: Dataset, trained: SequenceScorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int
+    data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, killed_after: int, head: MixtureConfig | None
 ) -> None:
+    config = tiny(head=head)
+    trained = fitted(data, config)
     step, done = loop.Training._step, []
 
     def mortal(training: loop.Training, steps: list) -> None:
@@ -94,11 +101,11 @@ def test_fit__killed_and_started_again__gives_the_same_weights(
     with monkeypatch.context() as patch:
         patch.setattr(loop.Training, "_step", mortal)
         with pytest.raises(KeyboardInterrupt):
-            fitted(data, tiny(), folder=tmp_path, save_every_s=-1.0)
-    again = fitted(data, tiny(), folder=tmp_path)
+            fitted(data, config, folder=tmp_path, save_every_s=-1.0)
+    again = fitted(data, config, folder=tmp_path)
     assert are_equal(again, trained)
     assert [p["loss"] for p in again.settings["curve"]] == [p["loss"] for p in trained.settings["curve"]]
-    assert are_equal(fitted(data, tiny(), folder=tmp_path), trained)
+    assert are_equal(fitted(data, config, folder=tmp_path), trained)
 
 
 def test_fit__checkpoint_of_another_training_or_damaged__is_refused(data: Dataset, tmp_path: Path) -> None:
@@ -175,6 +182,17 @@ def test_moved__a_walk__names_the_last_title(trained: SequenceScorer) -> None:
     assert int(moved[:, 0].argmax()) == 3
 
 
+def test_mixture__refit_and_reasons__work_as_with_the_dot_product(data: Dataset) -> None:
+    scorer = fitted(data, tiny(head=MIXTURE, refit_epochs=1))
+    test = leave_out(data, last=1, name="test")
+    longer = scorer.refit(test.histories)
+    assert not are_equal(longer, scorer)
+    assert evaluate(longer, test, data.size).metrics()["ndcg_10"] > 0.6
+    moved = scorer.moved(history(3, 4, 5, 6), np.array([7, 9]))
+    assert moved.shape == (4, 2)
+    assert int(moved[:, 0].argmax()) == 3
+
+
 def test_fit__protocol_gives_no_time_of_the_request__time_is_left_out(data: Dataset) -> None:
     assert not fitted(data, tiny(has_time=True, epochs=1)).settings["has_time"]
 
@@ -191,8 +209,11 @@ def test_scores_at__network_that_knows_time__listens_to_it(data: Dataset) -> Non
     assert not np.allclose(scorer.scores_at(histories, contexts, newest[:2] + 1e6), usual)
 
 
-def test_export__every_option__agrees_with_the_scorer(data: Dataset, tmp_path: Path) -> None:
-    config = tiny(epochs=1, block="hstu", position="both", has_time=True)
+@pytest.mark.parametrize("head", [None, MIXTURE])
+def test_export__every_option__agrees_with_the_scorer(
+    data: Dataset, tmp_path: Path, head: MixtureConfig | None
+) -> None:
+    config = tiny(epochs=1, block="hstu", position="both", has_time=True, head=head)
     model = SequenceModel(config, threads=1)
     scorer = model.fit(data, data.histories, validation=None, seed=1, budget_s=60.0, tell=quiet)
     found = scorer.export(data, tmp_path / "model.onnx")
