@@ -134,7 +134,7 @@ def test_lost__asked_titles__is_the_difference_of_two_scores() -> None:
     ages = torch.zeros(2, 4)
     ranker = Ranker(net).eval()
     with torch.no_grad():
-        viewer, without = newest_and_without(net, items, None)
+        _, without = newest_and_without(net, items, None)
         scores = ranker.scores(items, ages)
         less = torch.stack([plain(net, without[:, place], net.table()) for place in range(4)], dim=1)
         found = ranker.contributions(items, ages, titles)
