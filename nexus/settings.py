@@ -176,6 +176,11 @@ class ServingSettings(Area):
         le=5,
         description="chance in a list, in deviations of the best titles' scores; 0: none; drawn once a day",
     )
+    exact_titles: int = Field(
+        200_000,
+        ge=0,
+        description="text vectors held in memory and compared one by one; of more titles pgvector is asked",
+    )
 
 
 class TrainingSettings(Area):

@@ -90,6 +90,7 @@ class State:
             note=self.recorder.note,
             snapshot=partial(read_seen, Path(settings.bundle_url)),
             variety=Variety(settings.serving.diversity, settings.serving.exploration),
+            connect=self.database.connection,
         )
         self.content = Content(
             self.finder,
@@ -109,7 +110,7 @@ class State:
         self.health = Health(
             lambda: self.library, self.redis, self.redis_part, self.database, self.operations, self.models
         )
-        self.loader = Loader(settings, self.database, self.redis, self.use_content)
+        self.loader = Loader(settings, self.database, self.redis, self.use_content, lambda: self.library.known)
         self.watcher = Watcher(
             settings.bundle_url, poll_s=settings.serving.poll_s, metrics=metrics, on_change=self.use_champion
         )
@@ -126,7 +127,7 @@ class State:
             )
         self.kept.clear()
         self.metrics.titles.set(len(self.library.catalogue))
-        self.metrics.vectors.set(len(self.library.vectors))
+        self.metrics.vectors.set(self.library.vectors.total)
 
     async def use_champion(self, champion: Champion) -> None:
         """Put another model to work; requests under way keep what they have."""
@@ -138,7 +139,10 @@ class State:
     async def start(self) -> None:
         """Load what there is, then keep it fresh in the background."""
         await self.database.pool.open(wait=False)
-        await asyncio.gather(self.loader.start(), self.watcher.look())
+        await (
+            self.watcher.look()
+        )  # first: of a large catalogue the vectors of titles that the model does not know are held
+        await self.loader.start()
         for name, work in (
             ("loader", self.loader.run()),
             ("watcher", self.watcher.run()),

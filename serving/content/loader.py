@@ -7,7 +7,7 @@ Does not belong here: what is done with titles.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Collection
 from pathlib import Path
 from time import monotonic
 from typing import Any
@@ -30,6 +30,7 @@ from serving.parts import Database
 LOOK_EVERY_S = 15.0
 BLOCK_MS = 2_000
 PAUSE_S = 1.0
+LOAD_WITHIN_S = 300.0
 _LOG = logs.get(__name__)
 
 
@@ -49,16 +50,36 @@ def to_title(row: ContentRecord) -> Title:
     )
 
 
-async def _load(dsn: str) -> tuple[Catalogue, Vectors]:
+async def _load(dsn: str, exact_titles: int, known: Collection[str]) -> tuple[Catalogue, Vectors]:
     connection: psycopg.AsyncConnection[Any]
     async with await psycopg.AsyncConnection.connect(dsn, autocommit=True, connect_timeout=5) as connection:
-        rows = await load_catalogue(connection)
-        content_ids, matrix = await library.load_vectors(connection)
-    return Catalogue(map(to_title, rows)), Vectors(content_ids, matrix)
+        catalogue = Catalogue(map(to_title, await load_catalogue(connection)))
+        return catalogue, await _vectors(connection, catalogue, exact_titles, known)
+
+
+async def _vectors(
+    connection: psycopg.AsyncConnection[Any], catalogue: Catalogue, exact_titles: int, known: Collection[str]
+) -> Vectors:
+    """All vectors; where they are too many, those of the titles that the model does not know; where these are, none."""
+    total = await library.count_vectors(connection)
+    if total <= exact_titles:
+        return Vectors(*await library.load_vectors(connection))
+    new = [content_id for content_id in catalogue.rows if content_id not in known]
+    if len(new) > exact_titles:
+        return Vectors(total=total)
+    return Vectors(*await library.find_vectors(connection, new), total)
 
 
 class Loader:
-    """Keeps the process's titles and vectors fresh."""
+    """Keeps the process's titles and vectors fresh.
+
+    Args:
+        settings: Where Postgres is, and how many vectors are held.
+        database: The door to it.
+        client: Redis, whose stream says when titles change.
+        on_change: Takes what was loaded; vectors None: as before.
+        known: The titles of the served model's vocabulary: the same object until another model is served.
+    """
 
     def __init__(
         self,
@@ -66,7 +87,12 @@ class Loader:
         database: Database,
         client: aioredis.Redis,
         on_change: Callable[[Catalogue, Vectors | None], Awaitable[None]],
+        known: Callable[[], Collection[str]],
     ) -> None:
+        self._exact_titles = settings.serving.exact_titles
+        self._known = known
+        self._made_for: Collection[str] | None = None
+        """The vocabulary that the held vectors complement; None: all vectors are held."""
         self._dsn = url(settings, "api")
         self._folder = Path(settings.bundle_url)
         self._database = database
@@ -92,13 +118,16 @@ class Loader:
         """
         async with self._database.connection(5.0) as connection:
             fingerprint = await library.fingerprint(connection)
-        if fingerprint == self._fingerprint:
+        known = self._known()
+        if fingerprint == self._fingerprint and (self._made_for is None or self._made_for is known):
             return False
-        async with self._database.part.asking(60.0):
-            catalogue, vectors = await asyncio.to_thread(lambda: asyncio.run(_load(self._dsn)))
+        async with self._database.part.asking(LOAD_WITHIN_S):
+            catalogue, vectors = await asyncio.to_thread(
+                lambda: asyncio.run(_load(self._dsn, self._exact_titles, known))
+            )
         await self._on_change(catalogue, vectors)
-        self._fingerprint = fingerprint
-        _LOG.info("catalogue_loaded", titles=len(catalogue), vectors=len(vectors))
+        self._fingerprint, self._made_for = fingerprint, None if vectors.is_whole else known
+        _LOG.info("catalogue_loaded", titles=len(catalogue), vectors=vectors.total, held=len(vectors))
         try:
             await asyncio.to_thread(write_snapshot, self._folder, catalogue)
         except OSError as error:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from nexus import ids, logs
 from nexus.db.embeddings import nearest
+from nexus.db.library import find_vectors
 from nexus.errors import NexusError
 from serving.content.catalogue import Catalogue
 from serving.content.embedding import QueryEmbedder
@@ -48,9 +49,16 @@ class Content:
         return (await self._finder.get(identifier)).as_content()
 
     async def similar(self, identifier: UUID | ids.Reference, limit: int) -> list[dict[str, Any]]:
-        """Titles whose text is alike; none for a title without a vector."""
+        """Titles whose text is alike; none for a title without a vector.
+
+        Raises:
+            NexusError: ``not_found``; ``unavailable`` when not all vectors are held and Postgres is away.
+        """
         title = await self._finder.get(identifier)
         _, vector = self._vectors().of([title.content_id])
+        if not len(vector) and not self._vectors().is_whole:
+            async with self._database.connection(WITHIN_S) as connection:
+                _, vector = await find_vectors(connection, [title.content_id])
         if not len(vector):
             return []
         return await self._near(vector[0], limit, frozenset({title.content_id}))
@@ -77,13 +85,14 @@ class Content:
         return items[:limit]
 
     async def _near(self, vector: Matrix, limit: int, exclude: frozenset[str]) -> list[dict[str, Any]]:
-        pairs: list[tuple[str, float]]
-        try:
+        """Titles by nearness: exactly where all vectors are held, else as pgvector finds them."""
+        vectors = self._vectors()
+        if vectors.is_whole:
+            pairs = await asyncio.to_thread(vectors.nearest, vector, limit, exclude)
+        else:
             async with self._database.connection(WITHIN_S) as connection:
                 found = await nearest(connection, vector, limit, [UUID(one) for one in exclude])
             pairs = [(str(content_id), similarity) for content_id, similarity in found]
-        except NexusError:
-            pairs = self._vectors().nearest(vector, limit, exclude)
         catalogue = self._catalogue()
         return [
             catalogue.titles[catalogue.rows[one]].as_item() | {"score": score}

@@ -46,14 +46,14 @@ class Health:
         await asyncio.gather(self._ask_redis(), self._ask_postgres())
         library = self._library()
         is_ready = len(library.catalogue) > 0
-        best = "champion" if library.champion else "content" if len(library.vectors) else "popular"
+        best = "champion" if library.champion else "content" if library.vectors.total else "popular"
         registry = {None: "unknown", True: "up", False: "away"}[self._models.is_up]
         return is_ready, {
             "status": "ready" if is_ready else "not_ready",
             "recommends_by": best if is_ready else None,
             "model_version": library.model_version,
             "titles": len(library.catalogue),
-            "vectors": len(library.vectors),
+            "vectors": library.vectors.total,
             "parts": {
                 "redis": self._part.state,
                 "postgres": self._database.part.state,

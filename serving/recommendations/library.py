@@ -6,12 +6,17 @@ Does not belong here: rules (serving.recommendations.rungs), refreshing (serving
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Collection
+
 import numpy as np
 import numpy.typing as npt
 
 from serving.content.catalogue import Catalogue
 from serving.content.vectors import Vectors
 from serving.models.champion import Champion
+
+NO_TITLES: frozenset[str] = frozenset()
 
 
 class Library:
@@ -21,11 +26,22 @@ class Library:
         self.token = object()
         """Names this snapshot without holding on to it."""
         self.catalogue = catalogue
-        self.vectors = vectors
         self.champion = champion
-        self.vector_is_offered = _known(vectors.content_ids, catalogue)
         self.is_offered = _known(champion.vocabulary, catalogue) if champion else np.zeros(0, dtype=bool)
-        index = champion.index if champion else {}
+        self.known: Collection[str] = champion.index if champion else NO_TITLES
+        """The titles that the model knows: the same object as long as the same model is served."""
+        self._use(vectors)
+        self.has_new = len(self.new_rows) > 0 or (
+            not vectors.is_whole and any(one not in self.known for one in catalogue.rows)
+        )
+        """Whether there is a title that the model does not know, and that may have a vector."""
+
+    def _use(self, vectors: Vectors) -> None:
+        champion, index = self.champion, self.known
+        self.vectors = vectors
+        self.history = vectors
+        """Where the vectors of what a viewer watched are; they are here only when all are (:meth:`with_history`)."""
+        self.vector_is_offered = _known(vectors.content_ids, self.catalogue)
         self.new_rows: npt.NDArray[np.intp] = np.array(
             [
                 row
@@ -35,6 +51,18 @@ class Library:
             dtype=np.intp,
         )
         self.new_vectors = vectors.matrix[self.new_rows]
+
+    def with_history(self, history: Vectors) -> Library:
+        """The same, and the vectors of what one viewer watched."""
+        made = copy.copy(self)
+        made.history = history
+        return made
+
+    def with_vectors(self, vectors: Vectors) -> Library:
+        """The same with other vectors: those that matter to one request, of a library too large to hold all."""
+        made = copy.copy(self)
+        made._use(vectors)  # noqa: SLF001 - one of its own class
+        return made
 
     def vectors_of_positions(self, positions: npt.NDArray[np.intp]) -> npt.NDArray[np.float32]:
         """Unit vectors ``[n, d]`` of titles by their position in the champion's vocabulary; zeros for one that has none."""

@@ -6,7 +6,7 @@ Does not belong here: time limits and falling through (service), words (reasons)
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -17,7 +17,7 @@ from serving.content.vectors import top
 from serving.models.champion import Champion
 from serving.recommendations.library import Library
 from serving.recommendations.shares import NONE, Shares
-from serving.recommendations.variety import AS_MEASURED, DAY_MS, Variety, draw_of
+from serving.recommendations.variety import AS_MEASURED, DAY_MS, Variety, VectorsOf, draw_of
 from serving.viewers.viewer import Entry, Viewer, is_liked, signal
 
 SLOT_EVERY = 10
@@ -62,6 +62,8 @@ def champion_rung(
     limit: int,
     now_ms: int,
     variety: Variety = AS_MEASURED,
+    *,
+    vectors_of: VectorsOf | None = None,
 ) -> list[Pick]:
     """The model's best titles, with what each title of the history added."""
     champion = library.champion
@@ -80,7 +82,7 @@ def champion_rung(
     allowed[[champion.index[one] for one in viewer.barred() if one in champion.index]] = False
     scores = np.where(allowed, champion.scores(asked), -np.inf)
     draw = draw_of(viewer.user_id, now_ms)
-    chosen = variety.chosen(scores, limit, library.vectors_of_positions, draw).tolist()
+    chosen = variety.chosen(scores, limit, vectors_of or library.vectors_of_positions, draw).tolist()
     if not chosen:
         return []
     of_history, of_parts = champion.explained(asked, chosen)
@@ -104,14 +106,14 @@ def champion_history(champion: Champion, viewer: Viewer) -> list[Entry]:
     return list(islice(known, champion.history_length))
 
 
-def content_history(library: Library, viewer: Viewer) -> list[Entry]:
+def content_history(viewer: Viewer, has_vector: Container[str]) -> list[Entry]:
     """What likeness is measured from, newest first."""
-    return [one for one in viewer.liked()[:CONTENT_HISTORY] if one["content_id"] in library.vectors.rows]
+    return [one for one in viewer.liked()[:CONTENT_HISTORY] if one["content_id"] in has_vector]
 
 
 def content_rung(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
     """Titles whose text is near the mean of what the viewer liked; the mean splits exactly into its titles."""
-    names, liked = library.vectors.of([entry["content_id"] for entry in content_history(library, viewer)])
+    names, liked = library.vectors.of([entry["content_id"] for entry in content_history(viewer, library.vectors.rows)])
     if not names:
         raise NothingToSay("no title of the history has an embedding")
     mean = liked.mean(axis=0)
@@ -145,7 +147,7 @@ def new_titles(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
     if not len(library.new_rows) or limit <= 0:
         return []
     watched = [entry["content_id"] for entry in viewer.watched() if is_liked(entry)]
-    names, history = library.vectors.of(watched[:NEW_TITLE_HISTORY])
+    names, history = library.history.of(watched[:NEW_TITLE_HISTORY])
     if not names:
         return []
     similarity = library.new_vectors @ history.T
@@ -153,7 +155,7 @@ def new_titles(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
     best = similarity.max(axis=1)
     barred = viewer.barred()
     picks: list[Pick] = []
-    for row in top(best, len(best)):
+    for row in top(best, limit + len(barred)):
         content_id = library.vectors.content_ids[library.new_rows[row]]
         if best[row] < NEW_TITLE_SIMILARITY or len(picks) == limit:
             break

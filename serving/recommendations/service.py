@@ -21,6 +21,7 @@ from nexus.served import new_id
 from serving.metrics import Metrics
 from serving.parts import is_unavailable
 from serving.recommendations import rungs
+from serving.recommendations.around import Around, Connect, nowhere
 from serving.recommendations.context import Context
 from serving.recommendations.library import Library
 from serving.recommendations.reasons import explanation, reason
@@ -74,6 +75,7 @@ class Recommendations:
         note: Callable[[Made], None] = lambda _: None,
         snapshot: Callable[[UUID], frozenset[str] | None] = lambda _: None,
         variety: Variety = AS_MEASURED,
+        connect: Connect = nowhere,
     ) -> None:
         self._library = library
         self._viewers = viewers
@@ -83,6 +85,7 @@ class Recommendations:
         self._note = note
         self._snapshot = snapshot
         self._variety = variety
+        self._connect = connect
 
     async def recommend(self, identifier: UUID | ids.Reference, limit: int, *, explain: bool) -> dict[str, Any]:
         """The answer for one viewer.
@@ -99,7 +102,7 @@ class Recommendations:
         source, picks, is_settled = await self._climb_down(library, viewer, limit)
         self._metrics.recommendations.labels(source).inc()
         recommendation_id = new_id()
-        used = _used(library, viewer, source)
+        used = _used(library, viewer, source, picks)
         reasons = [reason(pick, source, library.catalogue) for pick in picks]
         self._note(Made(recommendation_id, datetime.now(UTC), viewer, library, source, picks, used, reasons))
         answer = {
@@ -132,13 +135,10 @@ class Recommendations:
         return replace(viewer, hidden=viewer.hidden | published, degraded=degraded)
 
     async def _climb_down(self, library: Library, viewer: Viewer, limit: int) -> Climbed:
+        around = Around(self._connect, library, viewer)
         ways: list[tuple[Source, float, Callable[[], Awaitable[list[Pick]]]]] = [
-            (Source.CHAMPION, CHAMPION_WITHIN_S, lambda: self._by_champion(library, viewer, limit)),
-            (
-                Source.CONTENT,
-                CONTENT_WITHIN_S,
-                lambda: self._in_thread(lambda: rungs.content_rung(library, viewer, limit)),
-            ),
+            (Source.CHAMPION, CHAMPION_WITHIN_S, lambda: self._by_champion(library, viewer, limit, around)),
+            (Source.CONTENT, CONTENT_WITHIN_S, lambda: self._by_content(viewer, limit, around)),
         ]
         if not viewer.entries:
             ways = []
@@ -155,35 +155,45 @@ class Recommendations:
                 _LOG.warning("rung_failed", rung=source, cause=type(error).__name__, reason=str(error)[:200])
                 continue
             if picks:
-                return Climbed(source, picks, is_settled and self._is_settled(library, viewer, source))
+                is_settled = is_settled and around.is_settled and self._is_settled(library, viewer, source)
+                return Climbed(source, picks, is_settled)
         return Climbed(Source.POPULAR, rungs.popular_rung(library, viewer, limit), is_settled)
 
     def _is_settled(self, library: Library, viewer: Viewer, source: Source) -> bool:
         names = library.champion.manifest.context_features if library.champion else ()
         return source is not Source.CHAMPION or self._context.is_settled(viewer.user_id, names)
 
-    async def _by_champion(self, library: Library, viewer: Viewer, limit: int) -> list[Pick]:
+    async def _by_champion(self, library: Library, viewer: Viewer, limit: int, around: Around) -> list[Pick]:
         champion = library.champion
         if champion is None:
             raise NothingToSay("no model is served")
         context = await self._context.of(viewer.user_id, champion.manifest.context_features)
-        return await self._in_thread(lambda: _champion(library, viewer, context, limit, self._variety))
+        places = len(rungs.slots(limit))
+        seen = await around.new_titles() if places else library
+
+        def work() -> list[Pick]:
+            fresh = rungs.new_titles(seen, viewer, places)
+            now_ms, shown = int(time() * 1000), limit - len(fresh)
+            picks = rungs.champion_rung(
+                library, viewer, context, shown, now_ms, self._variety, vectors_of=around.vectors_of
+            )
+            return rungs.with_new_titles(picks, fresh, limit)
+
+        return await self._in_thread(work)
+
+    async def _by_content(self, viewer: Viewer, limit: int, around: Around) -> list[Pick]:
+        near = await around.content(limit)
+        return await self._in_thread(lambda: rungs.content_rung(near, viewer, limit))
 
     async def _in_thread(self, work: Callable[[], list[Pick]]) -> list[Pick]:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
 
 
-def _champion(library: Library, viewer: Viewer, context: list[float], limit: int, variety: Variety) -> list[Pick]:
-    fresh = rungs.new_titles(library, viewer, len(rungs.slots(limit)))
-    picks = rungs.champion_rung(library, viewer, context, limit - len(fresh), int(time() * 1000), variety)
-    return rungs.with_new_titles(picks, fresh, limit)
-
-
-def _used(library: Library, viewer: Viewer, source: Source) -> list[Entry]:
+def _used(library: Library, viewer: Viewer, source: Source, picks: list[Pick]) -> list[Entry]:
     """The lines of the history that the rung looked at, newest first."""
     if source is Source.CHAMPION and library.champion is not None:
         return rungs.champion_history(library.champion, viewer)
-    return rungs.content_history(library, viewer) if source is Source.CONTENT else []
+    return rungs.content_history(viewer, {name for name, _ in picks[0].because}) if source is Source.CONTENT else []
 
 
 def _item(pick: Pick, why: dict[str, Any], library: Library, *, explain: bool) -> dict[str, Any]:
