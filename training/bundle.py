@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from nexus.errors import NexusError
 from nexus.settings import Settings
 from training.bundle_format import (
+    CONTENT_FILE,
     MANIFEST_FILE,
     MODEL_FILE,
     VOCABULARY_FILE,
@@ -39,9 +40,10 @@ _UNFINISHED, _LOCK_FILE = ".unfinished-", "publish.lock"
 
 
 def assemble(folder: Path, manifest: Manifest, vocabulary: Sequence[str], *, is_served: bool = True) -> Bundle:
-    """Write vocabulary and manifest beside the ONNX file that already lies in the folder."""
+    """Write vocabulary and manifest beside the ONNX file, and the projection if there is one, that already lie in the folder."""
     write_atomically(folder / VOCABULARY_FILE, list(vocabulary))
-    files = {name: sha256(folder / name) for name in (MODEL_FILE, VOCABULARY_FILE)}
+    names = [MODEL_FILE, VOCABULARY_FILE, *([CONTENT_FILE] if (folder / CONTENT_FILE).exists() else [])]
+    files = {name: sha256(folder / name) for name in names}
     complete = manifest.model_copy(update={"files": files, "titles": len(vocabulary) - 1})
     write_atomically(folder / MANIFEST_FILE, complete.model_dump(mode="json"))
     return read_files(folder, is_served=is_served)

@@ -1,7 +1,8 @@
 """The form in which a model leaves training and enters serving: a folder, its manifest, and one pointer.
 
-``<bundle_url>/models/<version>/`` holds ``model.onnx``, ``vocabulary.json`` and ``bundle.json`` (which lists the SHA-256 of
-the others); ``<bundle_url>/champion.json`` says which version is served. Serving reads this module, so it imports
+``<bundle_url>/models/<version>/`` holds ``model.onnx``, ``vocabulary.json``, ``bundle.json`` (which lists the SHA-256 of
+the others) and, in bundles of today, ``content.safetensors`` (training.content.served), which ranks titles that the model has not met;
+``<bundle_url>/champion.json`` says which version is served. Serving reads this module, so it imports
 nothing heavy. Does not belong here: MLflow (training.registry), where a bundle comes from (training.bundle).
 
 The ONNX signature (batch ``B``, history ``L`` = ``history_length``, ``N`` titles, index 0 = padding, newest title at the
@@ -49,6 +50,8 @@ from nexus.errors import Category, NexusError, invalid, not_found
 MODEL_FILE = "model.onnx"
 VOCABULARY_FILE = "vocabulary.json"
 MANIFEST_FILE = "bundle.json"
+CONTENT_FILE = "content.safetensors"
+"""Not in every bundle; where it is, the manifest lists it."""
 POINTER_FILE = "champion.json"
 INPUTS: tuple[str, ...] = ("items", "values", "ages_days", "context", "titles")
 WHOLE_INPUTS: tuple[str, ...] = INPUTS[:-1]
@@ -88,6 +91,7 @@ class Manifest(BaseModel):
     outputs: tuple[str, ...] = OUTPUTS
     context_features: tuple[str, ...] = ()
     titles: int = Field(0, description="titles in the vocabulary, without the padding")
+    texts_hash: str = Field("", description="of the text vectors that content.safetensors was made with; empty: none")
     files: dict[str, str] = Field(description="SHA-256 of each file, by name")
 
 
@@ -108,6 +112,11 @@ class Bundle:
     def model_path(self) -> Path:
         """The ONNX file."""
         return self.folder / MODEL_FILE
+
+    @property
+    def content_path(self) -> Path | None:
+        """What ranks titles that the model has not met, where the bundle has it."""
+        return self.folder / CONTENT_FILE if CONTENT_FILE in self.manifest.files else None
 
 
 def bundle_folder(bundle_url: str | Path, version: str) -> Path:

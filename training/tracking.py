@@ -17,9 +17,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexus.settings import Settings
-from training import bundle, catalog, export, plots, registry, snapshot
-from training.bundle_format import MODEL_FILE, TRAINED, Manifest
-from training.dataset import Dataset
+from training import bundle, catalog, export, plots, recommender, registry, snapshot
+from training.bundle_format import CONTENT_FILE, MODEL_FILE, TRAINED, Manifest
+from training.content import bundled
+from training.dataset import Dataset, Floats
+from training.determinism import repeatable
 from training.evaluation import Scorer
 from training.experiment import Experiment
 from training.export import Exported
@@ -63,13 +65,15 @@ def find(settings: Settings, wanted: str) -> str | None:
     return next((str(found.version) for found in same), None)
 
 
-def log(settings: Settings, experiment: Experiment, pin: Pin | None = None) -> Logged:
+def log(settings: Settings, experiment: Experiment, pin: Pin | None = None, texts: Floats | None = None) -> Logged:
     """Write the run, register the winner's ONNX model as challenger.
 
     Args:
         settings: Where the registry is.
         experiment: What was trained.
         pin: Where its data can be had again.
+        texts: Vectors of texts about the titles, ``[N+1, d]``, for ranking those that nobody met; None: these are ranked
+            without the model.
 
     Returns:
         The new version.
@@ -84,7 +88,7 @@ def log(settings: Settings, experiment: Experiment, pin: Pin | None = None) -> L
         mlflow.start_run(run_name=f"{winner.name} on {dataset.data_hash}", tags=tags) as run,
     ):
         folder = Path(temporary)
-        exported = _bundle(settings, experiment, folder)
+        exported = _bundle(settings, experiment, folder, texts)
         _files(experiment, folder)
         if pin is not None:
             (folder / PIN_FILE).write_text(json.dumps(_everything(experiment, pin), indent=1), encoding="utf-8")
@@ -160,13 +164,16 @@ def _everything(experiment: Experiment, pin: Pin) -> dict[str, Any]:
     }
 
 
-def _bundle(settings: Settings, experiment: Experiment, folder: Path) -> Exported:
+def _bundle(settings: Settings, experiment: Experiment, folder: Path, texts: Floats | None) -> Exported:
     """Export the winner, refitted on everything, and assemble its bundle; the ONNX file itself is not logged twice."""
     dataset, winner, table = experiment.dataset, experiment.winner, experiment.table()
     home = folder / bundle.ARTIFACTS
     home.mkdir()
     length = experiment.config.history_length
     exported = _exported(winner.fit(dataset.histories), dataset, home / MODEL_FILE, length)
+    if texts is not None:
+        with repeatable(experiment.seed, threads=recommender.THREADS):
+            bundled.projection(dataset, texts).write(home / CONTENT_FILE)
     manifest = Manifest(
         version="unpublished",
         model_name=settings.mlflow.model_name,
@@ -179,6 +186,7 @@ def _bundle(settings: Settings, experiment: Experiment, folder: Path) -> Exporte
         protocol=experiment.protocol,
         history_length=length,
         context_features=dataset.context_features,
+        texts_hash="" if texts is None else bundled.hash_of(texts),
         files={},
     )
     bundle.assemble(home, manifest, dataset.vocabulary)

@@ -30,6 +30,7 @@ from training.bundle_format import (
     read_bundle,
     read_pointer,
 )
+from training.content.served import Projection
 
 Floats = npt.NDArray[np.float32]
 _LOG = logs.get(__name__)
@@ -45,8 +46,10 @@ class Asked:
 class Champion:
     """One loaded model. Never changes; a promotion makes another."""
 
-    def __init__(self, bundle: Bundle, session: Any) -> None:
+    def __init__(self, bundle: Bundle, session: Any, content: Projection | None = None) -> None:
         self.manifest: Manifest = bundle.manifest
+        self.content = content
+        """Ranks titles that the model has not met; None: the bundle is of before there was one."""
         self.version = bundle.version
         self.vocabulary = bundle.vocabulary
         self.index = {content_id: position for position, content_id in enumerate(bundle.vocabulary) if position}
@@ -116,13 +119,16 @@ def load_champion(folder: Path) -> Champion:
     import onnxruntime
 
     bundle = read_bundle(folder)
+    content = None
+    if bundle.content_path is not None:
+        content = Projection.read(bundle.content_path, len(bundle.vocabulary))
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(bundle.model_path), options, providers=["CPUExecutionProvider"])
-        champion = Champion(bundle, session)
+        champion = Champion(bundle, session, content)
         complaint = champion.warm()
     except Exception as error:  # onnxruntime's own errors share no base class  # noqa: BLE001
         raise damaged(bundle.model_path, f"it does not run ({type(error).__name__})") from None

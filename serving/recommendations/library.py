@@ -15,6 +15,7 @@ import numpy.typing as npt
 from serving.content.catalogue import Catalogue
 from serving.content.vectors import Vectors
 from serving.models.champion import Champion
+from serving.recommendations.newcomers import Newcomers
 
 NO_TITLES: frozenset[str] = frozenset()
 
@@ -35,6 +36,8 @@ class Library:
             not vectors.is_whole and any(one not in self.known for one in catalogue.rows)
         )
         """Whether there is a title that the model does not know, and that may have a vector."""
+        self.newcomers = Newcomers.of(catalogue, vectors, champion) if vectors.is_whole else None
+        """New titles and their facts; None in a library too large to hold all vectors: pgvector finds new titles there."""
 
     def _use(self, vectors: Vectors) -> None:
         champion, index = self.champion, self.known

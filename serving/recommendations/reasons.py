@@ -24,7 +24,8 @@ def reason(pick: Pick, source: Source, catalogue: Catalogue) -> dict[str, Any]:
     ]
     named = joined([str(item["title"]) for item in because[:NAMED]])
     if pick.is_new:
-        return {"text": f"New in your library, close to {named}", "because": because}
+        start = "Nobody here has watched it yet" if pick.is_waiting else "New in your library"
+        return {"text": f"{start}, close to {named}", "because": because}
     if source is Source.POPULAR:
         return {"text": "Popular with viewers of your server", "because": []}
     if not because or pick.because.total <= 0:

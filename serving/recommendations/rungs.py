@@ -6,7 +6,7 @@ Does not belong here: time limits and falling through (service), words (reasons)
 
 from __future__ import annotations
 
-from collections.abc import Container, Sequence
+from collections.abc import Collection, Container, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import islice
@@ -49,6 +49,8 @@ class Pick:
     is_new: bool = False
     parts: tuple[tuple[str, float], ...] = ()
     """What each part of the model adds to the score; they add up to it. None: it has no parts, or this is not its choice."""
+    is_waiting: bool = False
+    """New to viewers, not to the library: the model knows it, and nobody has watched it."""
 
 
 class NothingToSay(Exception):  # noqa: N818 - not an error: this rung has no answer for this viewer
@@ -63,9 +65,10 @@ def champion_rung(
     now_ms: int,
     variety: Variety = AS_MEASURED,
     *,
+    without: Collection[str] = (),
     vectors_of: VectorsOf | None = None,
 ) -> list[Pick]:
-    """The model's best titles, with what each title of the history added."""
+    """The model's best titles but those named, with what each title of the history added."""
     champion = library.champion
     if champion is None:
         raise NothingToSay("no model is served")
@@ -79,7 +82,7 @@ def champion_rung(
         context,
     )
     allowed = library.is_offered.copy()
-    allowed[[champion.index[one] for one in viewer.barred() if one in champion.index]] = False
+    allowed[[champion.index[one] for one in viewer.barred().union(without) if one in champion.index]] = False
     scores = np.where(allowed, champion.scores(asked), -np.inf)
     draw = draw_of(viewer.user_id, now_ms)
     chosen = variety.chosen(scores, limit, vectors_of or library.vectors_of_positions, draw).tolist()
@@ -143,8 +146,37 @@ def popular_rung(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
 
 
 def new_titles(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
-    """Titles that the model has not met, near in text to one the viewer watched and did not dislike."""
-    if not len(library.new_rows) or limit <= 0:
+    """Titles that the model has not met: by the bundle's projection, else by likeness of text."""
+    if limit <= 0:
+        return []
+    return _near_in_text(library, viewer, limit) if library.newcomers is None else _projected(library, viewer, limit)
+
+
+def _projected(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
+    """Titles that nobody had met when the model was made, by what is known about them, with what each watched title adds."""
+    newcomers = library.newcomers
+    asking = newcomers.asking(viewer) if newcomers is not None else None
+    if newcomers is None or asking is None:
+        return []
+    scores = newcomers.scores(asking, viewer.barred())
+    chosen = top(scores, limit)
+    parts = newcomers.contributions(asking, chosen)
+    return [
+        Pick(
+            newcomers.content_ids[row],
+            float(scores[row]),
+            Shares(asking.names, parts[:, column]),
+            float(scores[row] - parts[:, column].sum()),
+            is_new=True,
+            is_waiting=bool(newcomers.is_waiting[row]),
+        )
+        for column, row in enumerate(chosen.tolist())
+    ]
+
+
+def _near_in_text(library: Library, viewer: Viewer, limit: int) -> list[Pick]:
+    """Titles outside the vocabulary, near in text to one the viewer watched and did not dislike."""
+    if not len(library.new_rows):
         return []
     watched = [entry["content_id"] for entry in viewer.watched() if is_liked(entry)]
     names, history = library.history.of(watched[:NEW_TITLE_HISTORY])

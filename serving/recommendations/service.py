@@ -173,9 +173,16 @@ class Recommendations:
 
         def work() -> list[Pick]:
             fresh = rungs.new_titles(seen, viewer, places)
-            now_ms, shown = int(time() * 1000), limit - len(fresh)
+            now_ms, shown, without = int(time() * 1000), limit - len(fresh), {pick.content_id for pick in fresh}
             picks = rungs.champion_rung(
-                library, viewer, context, shown, now_ms, self._variety, vectors_of=around.vectors_of
+                library,
+                viewer,
+                context,
+                shown,
+                now_ms,
+                self._variety,
+                without=without,
+                vectors_of=around.vectors_of,
             )
             return rungs.with_new_titles(picks, fresh, limit)
 

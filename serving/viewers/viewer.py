@@ -22,6 +22,9 @@ _SEEN = frozenset(str(kind) for kind in SEEN_TYPES)
 LIKED_FROM = 3.5
 """A rating from here on counts as liking."""
 
+DISLIKED_BELOW = 2.5
+"""A rating below this speaks against the title; between the two it says neither."""
+
 
 Degraded = Literal["history_incomplete", "history_from_snapshot", "history_unknown"]
 
@@ -84,6 +87,14 @@ def is_liked(entry: Entry) -> bool:
     if entry["type"] == EventType.RATE:
         return (entry["value"] or 0.0) >= LIKED_FROM
     return True
+
+
+def is_disliked(entry: Entry) -> bool:
+    """Whether a viewing speaks against more of the same."""
+    value = entry["value"]
+    return entry["type"] == EventType.DISLIKE or (
+        entry["type"] == EventType.RATE and value is not None and value < DISLIKED_BELOW
+    )
 
 
 def signal(entry: Entry) -> float:

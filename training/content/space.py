@@ -42,11 +42,13 @@ class Space:
     Attributes:
         lefts: By name, ``[N+1, D]``.
         known: Logarithm of popularity as facts predict it, ``[N+1]``.
+        of_fact: The same of each single fact, ``[D]``; ``known`` is their sum over a title's facts.
         facts: The other side, ``[N+1, D]``.
     """
 
     lefts: Mapping[str, Floats]
     known: Floats
+    of_fact: Floats
     facts: Facts
 
 
@@ -93,8 +95,8 @@ def space(told: Counted, facts: Facts, ridge: float) -> Space:
         "alike": back,
     }
     lefts |= {block: facts.only(block) for block in (GENRES, YEARS, TEXT) if block in facts.blocks}
-    known = facts.rows @ (back.T @ np.log1p(told.popularity))
-    return Space(lefts, np.asarray(known, dtype=np.float32), facts)
+    of_fact = np.asarray(back.T @ np.log1p(told.popularity), dtype=np.float32)
+    return Space(lefts, np.asarray(facts.rows @ of_fact, dtype=np.float32), of_fact, facts)
 
 
 def projection(rows: Floats, met: np.ndarray, ridge: float) -> Floats:

@@ -12,7 +12,7 @@ import hashlib
 import io
 import zipfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,13 +79,21 @@ class TextVectors:
         Raises:
             NexusError: ``invalid``: none of its titles is in the file.
         """
-        place = {name: number for number, name in enumerate(self.ids)}
-        found = np.zeros((dataset.size, self.rows.shape[1]), np.float32)
-        known = [number for number, name in enumerate(dataset.vocabulary) if number and name in place]
-        if not known:
+        found = aligned(self.ids, self.rows, dataset)
+        if found is None:
             raise _wrong(self.path, "it has none of the data's titles")
-        found[known] = self.rows[[place[dataset.vocabulary[number]] for number in known]]
         return found
+
+
+def aligned(ids: Sequence[str], rows: Floats, dataset: Dataset) -> Floats | None:
+    """Rows in the order of a catalogue, ``[N+1, d]``, zeros where there is none; None: of none of its titles."""
+    place = {name: number for number, name in enumerate(ids)}
+    known = [number for number, name in enumerate(dataset.vocabulary) if number and name in place]
+    if not known:
+        return None
+    found = np.zeros((dataset.size, rows.shape[1]), np.float32)
+    found[known] = rows[[place[dataset.vocabulary[number]] for number in known]]
+    return found
 
 
 def _wrong(path: Path, reason: str) -> NexusError:
