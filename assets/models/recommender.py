@@ -11,6 +11,7 @@ import dagster as dg
 
 from assets.adapters import temporal
 from assets.compute import GPU_POOL
+from assets.models import texts
 from assets.resources import PlatformResource
 from assets.tables import OWNER
 from features.schema import CONTEXT_FEATURES
@@ -38,7 +39,7 @@ _SHOWN = (
     group_name="models",
     owners=[OWNER],
     kinds={"torch", "onnx", "mlflow"},
-    deps=[snapshot.EXAMPLES, snapshot.TITLES],
+    deps=[snapshot.EXAMPLES, snapshot.TITLES, "content_embeddings"],
     pool=GPU_POOL,
 )
 def model_recommender__candidate(
@@ -63,7 +64,10 @@ def model_recommender__candidate(
         pin = kept()
     if pin.note:
         context.log.warning("training data: %s", pin.note)
-    logged = tracking.log(settings, done, pin)
+    found = texts.of(settings, data)
+    if found is None:
+        context.log.warning("no text vectors: titles that nobody watched are ranked without the model")
+    logged = tracking.log(settings, done, pin, found)
     facts = {
         "version": logged.version,
         "kind": logged.kind,
@@ -75,6 +79,7 @@ def model_recommender__candidate(
         "dagster/row_count": sum(map(len, data.histories)),
         "viewers": len(data.histories),
         "titles": data.size - 1,
+        "titles_with_text": 0 if found is None else int(found.any(axis=1).sum()),
         "table": _table(done.table()),
         "protocol": done.protocol,
         "curves": _picture(plots.curves(done.curves)),

@@ -21,6 +21,8 @@ from nexus import ids
 from nexus.settings import ServingSettings, Settings
 from tests.serving.live_web3 import minting
 from tests.workflows.web3 import anvil_node, kubo, mints, swarm_key, web3_home
+from training.content.describer import Describer
+from training.content.served import Projection, Served
 
 __all__ = ["anvil_node", "kubo", "minting", "mints", "swarm_key", "web3_home"]
 GENRES = ("Crime", "Space")
@@ -35,7 +37,9 @@ def user_id(ref: str) -> UUID:
     return ids.internal("user", ids.parse(ref))
 
 
-def write_bundle(folder: Path, version: str, vocabulary: list[str], *, tilt: float = 0.0) -> Path:
+def write_bundle(
+    folder: Path, version: str, vocabulary: list[str], *, tilt: float = 0.0, content: Projection | None = None
+) -> Path:
     """A model that likes even titles after even ones and odd after odd; ``tilt`` favours later titles."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -88,8 +92,12 @@ def write_bundle(folder: Path, version: str, vocabulary: list[str], *, tilt: flo
     bundle.mkdir(parents=True, exist_ok=True)
     onnx.save(model, bundle / "model.onnx")
     (bundle / "vocabulary.json").write_text(json.dumps(["", *vocabulary]))
+    if content is not None:
+        content.write(bundle / "content.safetensors")
     files = {
-        name: hashlib.sha256((bundle / name).read_bytes()).hexdigest() for name in ("model.onnx", "vocabulary.json")
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in bundle.iterdir()
+        if path.name != "bundle.json"
     }
     manifest = {
         "version": version,
@@ -198,11 +206,36 @@ def world(_filled: World, tmp_path: Path) -> World:
     return own
 
 
-def promote(world: World, version: str, *, tilt: float = 0.0) -> None:
+def promote(world: World, version: str, *, tilt: float = 0.0, content: Projection | None = None) -> None:
     from training.bundle_format import write_pointer
 
-    write_bundle(world.bundles, version, [content_id(ref) for ref in world.titles], tilt=tilt)
+    names = [content_id(ref) for ref in world.titles]
+    write_bundle(world.bundles, version, names, tilt=tilt, content=content)
     write_pointer(world.bundles, version)
+
+
+def by_genre(titles: int) -> Projection:
+    """What a projection says that knows genres alone: a title asks for its own."""
+    describer = Describer(GENRES, 5.0, np.zeros(384), np.zeros((384, 0)))
+    rows = describer.rows([(GENRES[number % 2],) for number in range(1, titles + 1)], [1995.0] * titles)
+    own = np.zeros(describer.width, np.float32)
+    own[describer.blocks["genres"]] = 2.0
+    arrays = {
+        "titles": np.arange(1, titles + 1),
+        "left": (rows * own).astype(np.float16),
+        "scale": np.ones(titles, np.float32),
+        "own": own,
+        "popular": np.zeros_like(own),
+        "reference": rows[:1].astype(np.float16) * np.float16(0.5),
+        "mean": np.zeros(384, np.float32),
+        "axes": np.zeros((384, 0), np.float32),
+    }
+    return Projection(Served(genres=GENRES, years_width=5.0, last=20, decay=0.5), arrays)
+
+
+@pytest.fixture
+def genre_projection() -> Projection:
+    return by_genre(24)
 
 
 @pytest.fixture

@@ -70,6 +70,30 @@ async def test_new_title__outside_the_vocabulary__takes_the_reserved_place(world
     assert answer["items"][9]["reason"]["text"].startswith("New in your library, close to ")
 
 
+async def test_new_title__by_the_projection_of_the_bundle__takes_the_place_with_an_exact_reason(
+    world, serve, promote_version, genre_projection
+) -> None:
+    """The new title is of crime or of space, like every second one; only who watched that kind is shown it."""
+    promote_version(world, "2", content=genre_projection)
+    async with serve(world.settings) as client:
+        new = (await client.get(f"/v1/content/{world.new_title}")).json()
+        kinds = {ref: (await client.get(f"/v1/content/{ref}")).json()["genres"] for ref in world.titles[:4]}
+        same = [ref for ref, genres in kinds.items() if genres == new["genres"]]
+        await send(client, *(world.event("view", content=ref) for ref in kinds if ref not in same))
+        before = await recommend(client, world.viewer, limit=10, explain="")
+        await send(client, *(world.event("view", content=ref) for ref in same))
+        after = await recommend(client, world.viewer, limit=10, explain="")
+    assert not any(item["is_new"] for item in before["items"])
+    assert [place for place, item in enumerate(after["items"]) if item["is_new"]] == [9]
+    (item,) = [item for item in after["items"] if item["is_new"]]
+    assert item["external_ids"] == [world.new_title]
+    assert item["reason"]["text"].startswith("New in your library, close to ")
+    shares = [part["contribution"] for part in item["explanation"]["history"]]
+    assert sum(shares) + item["explanation"]["static"] == pytest.approx(item["score"], abs=1e-5)
+    assert sorted(shares, reverse=True)[:2] == pytest.approx([2.0, 1.0], abs=1e-3)
+    assert item["score"] == pytest.approx(2.0 * (1 + 0.5), abs=1e-3)  # two titles of its kind, the older counts half
+
+
 async def test_events__bad_ones_among_good__are_named_and_the_rest_taken_once(world, serve) -> None:
     good = world.event("rate", value=4.0)
     batch = [

@@ -5,12 +5,15 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nexus.errors import NexusError
 from nexus.settings import ROOT, MlflowSettings, Settings
 from training import challenge, experiment, registry, tracking
-from training.bundle_format import MODEL_FILE, bundle_folder, read_champion, read_pointer
+from training.bundle_format import CONTENT_FILE, MODEL_FILE, bundle_folder, read_champion, read_pointer
+from training.content import bundled
+from training.content.served import Projection
 from training.dataset import Dataset
 from training.experiment import Experiment
 from training.recipes.hybrid import VALUES
@@ -38,9 +41,13 @@ def done(world: Dataset) -> Experiment:
 
 @pytest.fixture(scope="module")
 def versions(settings: Settings, done: Experiment) -> tuple[str, str]:
-    first = tracking.log(settings, done).version
+    first = tracking.log(settings, done, texts=texts(done.dataset)).version
     assert tracking.find(settings, tracking.fingerprint(done.dataset, done.config, done.seed)) == first
     return first, tracking.log(settings, done).version
+
+
+def texts(data: Dataset) -> np.ndarray:
+    return np.random.default_rng(3).normal(size=(data.size, 6)).astype(np.float32)
 
 
 @pytest.fixture
@@ -104,14 +111,30 @@ def test_rollback__after_a_promotion__serves_the_previous_and_marks_the_other(
     assert "rolled back" in judged.decision.words()
 
 
-def test_publish__truncated_copy__is_fetched_again(settings: Settings, first_is_champion: str) -> None:
-    path = bundle_folder(settings.bundle_url, first_is_champion) / MODEL_FILE
+@pytest.mark.parametrize("name", [MODEL_FILE, CONTENT_FILE])
+def test_publish__truncated_copy__is_fetched_again(settings: Settings, first_is_champion: str, name: str) -> None:
+    path = bundle_folder(settings.bundle_url, first_is_champion) / name
     path.write_bytes(path.read_bytes()[:-100])
     with pytest.raises(NexusError, match="SHA-256"):
         read_champion(settings.bundle_url)
     registry.promote(settings, first_is_champion)
     assert read_champion(settings.bundle_url).version == first_is_champion
     assert not list(Path(settings.bundle_url, "models").glob(".*"))
+
+
+def test_log__with_and_without_texts__the_projection_goes_with_the_version(
+    settings: Settings, versions: tuple[str, str], first_is_champion: str, done: Experiment
+) -> None:
+    served = read_champion(settings.bundle_url)
+    assert served.version == first_is_champion
+    assert served.content_path is not None
+    found = Projection.read(served.content_path, len(served.vocabulary))
+    assert len(found.row_of) == len({int(item) for history in done.dataset.histories for item in history.items})
+    assert served.manifest.texts_hash == bundled.hash_of(texts(done.dataset))
+    registry.promote(settings, versions[1])
+    without = read_champion(settings.bundle_url)
+    assert without.content_path is None
+    assert without.manifest.texts_hash == ""
 
 
 def test_judge__same_model_again__is_refused_with_the_numbers(

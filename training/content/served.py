@@ -91,7 +91,7 @@ class Projection:
             with safe_open(path, framework="numpy") as file:
                 facts = Served.model_validate_json((file.metadata() or {}).get(METADATA, ""))
                 arrays = {name: file.get_tensor(name) for name in _KINDS}
-        except (SafetensorError, ValidationError, OSError) as error:
+        except (SafetensorError, ValidationError, OSError, KeyError, TypeError, ValueError) as error:
             raise damaged(path, f"it cannot be read ({type(error).__name__})") from None
         made = cls(facts, arrays)
         complaint = made.complaint(size)

@@ -18,6 +18,7 @@ from serving.metrics import Metrics
 from serving.models.champion import Champion, Watcher, load_champion
 from training import bundle
 from training.bundle_format import (
+    CONTENT_FILE,
     INPUTS,
     MANIFEST_FILE,
     MODEL_FILE,
@@ -28,6 +29,8 @@ from training.bundle_format import (
     sha256,
     write_pointer,
 )
+from training.content.describer import Describer
+from training.content.served import Projection, Served
 
 pytestmark = pytest.mark.unit
 
@@ -76,11 +79,36 @@ def whole(path: Path) -> None:
     graph(path, is_whole=True)
 
 
-def bundled(home: Path, version: str, make: Callable[[Path], None] = graph, inputs: tuple[str, ...] = INPUTS) -> Path:
+def content(titles: int = TITLES) -> Projection:
+    """A projection of some titles of the vocabulary."""
+    describer = Describer(("War",), 5.0, np.zeros(2), np.eye(2))
+    rows = describer.rows([("War",)] * (titles - 1), [1990.0] * (titles - 1), np.ones((titles - 1, 2), np.float32))
+    arrays = {
+        "titles": np.arange(2, titles + 1),
+        "left": rows.astype(np.float16),
+        "scale": np.ones(titles - 1, np.float32),
+        "own": rows[0],
+        "popular": rows[0],
+        "reference": rows.astype(np.float16),
+        "mean": np.zeros(2, np.float32),
+        "axes": np.eye(2, dtype=np.float32),
+    }
+    return Projection(Served(genres=("War",), years_width=5.0, last=3, decay=0.5), arrays)
+
+
+def bundled(
+    home: Path,
+    version: str,
+    make: Callable[[Path], None] = graph,
+    inputs: tuple[str, ...] = INPUTS,
+    projection: Projection | None = None,
+) -> Path:
     """A bundle of five titles whose hashes are right, whatever the model in it is."""
     folder = bundle_folder(home, version)
     folder.mkdir(parents=True)
     make(folder / MODEL_FILE)
+    if projection is not None:
+        projection.write(folder / CONTENT_FILE)
     manifest = Manifest(
         version=version,
         model_name="recommender",
@@ -214,3 +242,39 @@ async def test_watcher__bundle_of_another_version_in_the_folder__is_refused(
     write_pointer(tmp_path, "2")
     assert not await watcher.look()
     assert served == []
+
+
+def test_load_champion__with_and_without_a_projection__both_are_served(tmp_path: Path) -> None:
+    assert load_champion(bundled(tmp_path, "1")).content is None
+    champion = load_champion(bundled(tmp_path, "2", projection=content()))
+    assert champion.content is not None
+    assert champion.content.row_of == {2: 0, 3: 1, 4: 2, 5: 3}
+
+
+async def test_watcher__projection_damaged_or_foreign__is_refused_and_the_old_model_stays(
+    tmp_path: Path, watcher: Watcher, served: list[Champion]
+) -> None:
+    async def refused(folder: Path, reason: str) -> None:
+        assert not await watcher.look()
+        with pytest.raises(NexusError, match=reason):
+            load_champion(folder)
+
+    bundled(tmp_path, "1", projection=content())
+    write_pointer(tmp_path, "1")
+    assert await watcher.look()
+    folder = bundled(tmp_path, "2", projection=content())
+    good = (folder / CONTENT_FILE).read_bytes()
+    write_pointer(tmp_path, "2")
+    (folder / CONTENT_FILE).unlink()
+    await refused(folder, "missing")
+    (folder / CONTENT_FILE).write_bytes(good[:-4] + b"1234")
+    await refused(folder, "SHA-256")
+    content(TITLES + 3).write(tmp_path / "foreign")
+    rewritten(folder, CONTENT_FILE, (tmp_path / "foreign").read_bytes())
+    await refused(folder, "indices into the vocabulary")
+    rewritten(folder, CONTENT_FILE, b"\x80\x04N." * 9)
+    await refused(folder, "cannot be read")
+    assert [champion.version for champion in served] == ["1"]
+    rewritten(folder, CONTENT_FILE, good)
+    assert await watcher.look()
+    assert [champion.version for champion in served] == ["1", "2"]

@@ -34,6 +34,7 @@ class FakeChampion:
 
     history_length = 5
     version = "7"
+    content = None
 
     def __init__(self, *, static: float = 0.0, sign: float = 1.0) -> None:
         self.vocabulary = ("", *IN_MODEL)

@@ -29,6 +29,7 @@ class Broken:
     vocabulary = ("", *NAMES)
     version = "1"
     history_length = 5
+    content = None
 
     def __init__(self, failure: Exception | None) -> None:
         from types import SimpleNamespace
