@@ -41,6 +41,7 @@ from training.dataset import Dataset, Floats, History, Split
 from training.files.reading import load_path
 
 FLOORS = (0.0, FLOOR)
+BANDS = (0.0, 0.25, 0.5, 0.7, 0.8, 0.9, 0.95, 0.98, 1.01)
 
 
 def main() -> None:
@@ -88,8 +89,25 @@ def compared(world: World, learn: Sequence[History], split: Split, seeds: Sequen
         projection, cost = world.projection(learn, seed)
         library = world.library(projection)
         by_floor = {str(floor): judged(library, split, world.data, floor=floor) for floor in FLOORS}
-        found["projection"][str(seed)] = cost | {"by_floor": by_floor}
+        found["projection"][str(seed)] = cost | {"by_floor": by_floor, "lift": lifts(library, split, world.data)}
     return found
+
+
+def lifts(library: Library, split: Split, data: Dataset) -> dict[str, float]:
+    """How much more often than a new title at large the viewer's own one scores between two shares of ordinary titles."""
+    newcomers = library.newcomers
+    assert newcomers is not None
+    of_titles, of_targets = np.zeros(len(BANDS) - 1), np.zeros(len(BANDS) - 1)
+    rows = {name: row for row, name in enumerate(newcomers.content_ids)}
+    for history, target in zip(split.histories, split.targets.tolist(), strict=True):
+        asking = newcomers.asking(viewer_of(history, data))
+        if asking is not None:
+            scores, ordinary = newcomers.compared(asking)
+            band = np.searchsorted(BANDS, np.searchsorted(np.sort(ordinary), scores) / len(ordinary), "right") - 1
+            of_titles += np.bincount(band, minlength=len(of_titles))
+            of_targets[band[rows[data.vocabulary[target]]]] += 1
+    lift = (of_targets / of_targets.sum()) / (of_titles / of_titles.sum())
+    return {f"{low}-{high}": float(value) for low, high, value in zip(BANDS, BANDS[1:], lift, strict=False)}
 
 
 def _unmet(data: Dataset, learn: Sequence[History]) -> np.ndarray:

@@ -105,13 +105,15 @@ class Newcomers:
 
     def scores(self, asking: Asking, barred: Collection[str]) -> Matrix:
         """Of every new title, ``[n]``; -inf where the viewer must not see it, or where it is not near enough to be shown."""
-        query = asking.lefts.sum(axis=0)
-        told = self._rows @ query
-        scores: Matrix = told + self._static
-        ordinary = np.quantile(self._reference @ query + self._reference_static, self.floor)
-        scores[(told <= 0) | (scores < ordinary)] = -np.inf
+        scores, ordinary = self.compared(asking)
+        scores[(scores <= self._static) | (scores < np.quantile(ordinary, self.floor))] = -np.inf
         scores[[self._index[one] for one in barred if one in self._index]] = -np.inf
         return scores
+
+    def compared(self, asking: Asking) -> tuple[Matrix, Matrix]:
+        """Scores of every new title, and of the ordinary titles that they are held against."""
+        query = asking.lefts.sum(axis=0)
+        return self._rows @ query + self._static, self._reference @ query + self._reference_static
 
     def contributions(self, asking: Asking, rows: npt.NDArray[np.intp]) -> Matrix:
         """What each watched title adds to the scores of the given new titles, ``[L, k]``."""

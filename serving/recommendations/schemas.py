@@ -88,7 +88,9 @@ class Item(BaseModel):
     year: int | None
     genres: list[str]
     score: float = Field(description="higher is better; comparable within one answer, among titles that are not new")
-    is_new: bool = Field(description="a title that nobody had watched when the model was made, chosen by what is known about it")
+    is_new: bool = Field(
+        description="a title that nobody had watched when the model was made, chosen by what is known about it"
+    )
     reason: Reason
     explanation: Explanation | None = Field(None, description="with explain only")
 
