@@ -4,7 +4,8 @@ Belongs here: values, and which model they build. Does not belong here: what a v
 is trained (training.sequence).
 
 Values of ``sequence-small`` and ``sequence-cpu`` were chosen on validation titles; those of ``sequence-night`` and
-``sequence-gpu`` are carried on from them and have not been tried. Time is used where the protocol gives the
+``sequence-gpu`` are carried on from them and have not been tried. ``sequence-mixture`` is ``sequence-small`` with another head, and
+untried itself; with the values of the hybrid's transformer that head was worse on validation titles (docs/recommender.md). Time is used where the protocol gives the
 time of the request, and left out where it does not.
 """
 
