@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from time import time
 from typing import Any, NamedTuple, TypedDict
 from uuid import UUID
@@ -27,7 +28,7 @@ from serving.recommendations.library import Library
 from serving.recommendations.reasons import explanation, reason
 from serving.recommendations.record import Made
 from serving.recommendations.rungs import NothingToSay, Pick, Source
-from serving.recommendations.variety import AS_MEASURED, Variety
+from serving.recommendations.variety import AS_MEASURED, Variety, VectorsOf
 from serving.viewers.store import Viewers
 from serving.viewers.viewer import Entry, Viewer
 
@@ -168,25 +169,11 @@ class Recommendations:
         if champion is None:
             raise NothingToSay("no model is served")
         context = await self._context.of(viewer.user_id, champion.manifest.context_features)
-        places = len(rungs.slots(limit))
-        seen = await around.new_titles() if places else library
-
-        def work() -> list[Pick]:
-            fresh = rungs.new_titles(seen, viewer, places)
-            now_ms, shown, without = int(time() * 1000), limit - len(fresh), {pick.content_id for pick in fresh}
-            picks = rungs.champion_rung(
-                library,
-                viewer,
-                context,
-                shown,
-                now_ms,
-                self._variety,
-                without=without,
-                vectors_of=around.vectors_of,
-            )
-            return rungs.with_new_titles(picks, fresh, limit)
-
-        return await self._in_thread(work)
+        found = await around.new_titles() if rungs.slots(limit) else library
+        fresh_of = partial(rungs.new_titles, found, viewer)
+        return await self._in_thread(
+            partial(_champion, library, viewer, context, limit, self._variety, fresh_of, around.vectors_of)
+        )
 
     async def _by_content(self, viewer: Viewer, limit: int, around: Around) -> list[Pick]:
         near = await around.content(limit)
@@ -194,6 +181,30 @@ class Recommendations:
 
     async def _in_thread(self, work: Callable[[], list[Pick]]) -> list[Pick]:
         return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+
+
+def _champion(
+    library: Library,
+    viewer: Viewer,
+    context: list[float],
+    limit: int,
+    variety: Variety,
+    fresh_of: Callable[[int], list[Pick]],
+    vectors_of: VectorsOf,
+) -> list[Pick]:
+    """The model's choice, with new titles in the places that are kept for them."""
+    fresh = fresh_of(len(rungs.slots(limit)))
+    picks = rungs.champion_rung(
+        library,
+        viewer,
+        context,
+        limit - len(fresh),
+        int(time() * 1000),
+        variety,
+        without={pick.content_id for pick in fresh},
+        vectors_of=vectors_of,
+    )
+    return rungs.with_new_titles(picks, fresh, limit)
 
 
 def _used(library: Library, viewer: Viewer, source: Source, picks: list[Pick]) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 import numpy as np
@@ -102,7 +103,9 @@ def test_new_titles__title_of_the_vocabulary_that_nobody_watched__is_new_and_sta
     held = library(projection())
     assert held.newcomers is not None
     assert set(held.newcomers.content_ids) == {*NEW, *NAMES[16:20]}
-    picks = service._champion(held, watched(*MET[:3]), [], 100, AS_MEASURED)
+    viewer = watched(*MET[:3])
+    fresh_of = partial(rungs.new_titles, held, viewer)
+    picks = service._champion(held, viewer, [], 100, AS_MEASURED, fresh_of, held.vectors_of_positions)
     names = [pick.content_id for pick in picks]
     assert len(names) == len(set(names))
     assert set(names) >= set(WAITING)
