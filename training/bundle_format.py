@@ -162,7 +162,10 @@ def read_files(folder: Path, *, is_served: bool = False) -> Bundle:
         ) from None
     except ValidationError as error:
         raise damaged(folder / MANIFEST_FILE, error.errors()[0]["msg"]) from None
-    if is_served and (manifest.inputs not in (INPUTS, WHOLE_INPUTS) or manifest.outputs != OUTPUTS):
+    if is_served and not (
+        is_served_form(manifest.inputs, manifest.outputs)
+        or (manifest.inputs, manifest.outputs) == (WHOLE_INPUTS, OUTPUTS)
+    ):
         raise damaged(folder / MANIFEST_FILE, f"unknown signature {manifest.inputs} -> {manifest.outputs}")
     for name in {MODEL_FILE, VOCABULARY_FILE} | set(manifest.files):
         path = folder / name

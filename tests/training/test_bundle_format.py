@@ -9,12 +9,17 @@ import pytest
 from nexus.errors import NexusError
 from training import bundle
 from training.bundle_format import (
+    INPUTS,
     MANIFEST_FILE,
     MODEL_FILE,
+    OUTPUTS,
+    PARTS,
     POINTER_FILE,
     VOCABULARY_FILE,
+    WHOLE_INPUTS,
     Manifest,
     bundle_folder,
+    is_served_form,
     read_bundle,
     read_champion,
     read_pointer,
@@ -83,3 +88,19 @@ def test_write_pointer__again__leaves_no_temporary_file(home: Path) -> None:
     write_pointer(home, "4")
     assert json.loads((home / POINTER_FILE).read_text()) == {"version": "4"}
     assert sorted(path.name for path in home.iterdir()) == [POINTER_FILE, "models"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "outputs", "is_one"),
+    [
+        (INPUTS, OUTPUTS, True),
+        (INPUTS, (*OUTPUTS, PARTS), True),
+        (WHOLE_INPUTS, OUTPUTS, False),
+        (INPUTS, OUTPUTS[:1], False),
+        (INPUTS, (*OUTPUTS, "attention"), False),
+    ],
+)
+def test_is_served_form__with_and_without_parts__of_today_only(
+    inputs: tuple[str, ...], outputs: tuple[str, ...], is_one: bool
+) -> None:
+    assert is_served_form(inputs, outputs) is is_one
