@@ -50,6 +50,8 @@ class Known:
 
     history_length = 5
     version = "1"
+    content = None
+    parts: tuple[str, ...] = ()
 
     def __init__(self) -> None:
         self.vocabulary = ("", *MET)
@@ -62,8 +64,9 @@ class Known:
     def scores(self, _: list[int]) -> np.ndarray:
         return -np.arange(len(self.vocabulary), dtype=np.float32) / 100
 
-    def contributions(self, _: list[int], titles: list[int]) -> np.ndarray:
-        return np.full((self.history_length, len(titles)), 0.1, np.float32)
+    def explained(self, _: list[int], titles: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        added = np.full((self.history_length, len(titles)), 0.1, np.float32)
+        return added, np.zeros((0, len(titles)), np.float32)
 
 
 def library(*, held: bool, champion: Known | None = None, new_held: bool = False) -> Library:
