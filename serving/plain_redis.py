@@ -1,7 +1,7 @@
 """One connection to Redis for one question that very many requests ask.
 
 Belongs here: sending MGET and reading its answer with as little around it as the library allows. The general client takes four
-times the processor time for the same question (pools, retries, time limits, instrumentation), half of a kept answer.
+times the processor time for the same question (pools, retries, time limits, instrumentation).
 Does not belong here: time limits and "away" (serving.parts), what is asked (recommendations.versions).
 """
 
