@@ -130,7 +130,7 @@ class Training:
         progress.step += 1
 
     def _loss(self, step: Any) -> Tensor | None:
-        from training.sequence.net_losses import sampled, seen_before
+        from training.sequence.net_losses import places_among, sampled, seen_before
 
         config = self.config
         batch = self.feeder.batch(step, share=self.place.rank, of=self.place.processes)
@@ -139,16 +139,18 @@ class Training:
         with self.place.precision():
             hidden = self.net(batch.items, batch.times)
         targets, table, shift = batch.targets.reshape(-1), self.net.table(), None
+        seen = seen_before(batch.items).flatten(0, 1) if config.is_unseen_only else None
         if not config.is_full(self.work.size - 1):
             candidates, targets, shift = sampled(targets, self.popularity, config.negatives, self.work.size)
             table = table[candidates]
+            seen = None if seen is None else places_among(candidates, seen)
         return self.net.head.loss(
             hidden.reshape(len(targets), -1).to(table.dtype),
             table,
             targets,
             logits_mb=config.logits_mb * self.place.room,
             shift=shift,
-            seen=seen_before(batch.items).flatten(0, 1) if config.is_unseen_only else None,
+            seen=seen,
             is_half=self.place.is_half,
         )
 

@@ -120,6 +120,12 @@ def sampled(targets: Tensor, popularity: Tensor, negatives: int, size: int) -> t
     return candidates, torch.searchsorted(candidates, targets), -torch.log1p(-missed)
 
 
+def places_among(candidates: Tensor, titles: Tensor) -> Tensor:
+    """Where titles stand among the candidates of :func:`sampled`, 0 for those that do not: any shape -> the same."""
+    places = torch.searchsorted(candidates, titles).clamp(max=len(candidates) - 1)
+    return torch.where(candidates[places] == titles, places, 0)
+
+
 def seen_before(items: Tensor) -> Tensor:
     """Titles that each place of a window has met, itself included: ``[B, T]`` -> ``[B, T, T]``, filled up with 0."""
     length = items.shape[1]

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch.nn import functional as F  # noqa: N812
 
-from training.sequence.net_losses import cross_entropy, sampled, seen_before
+from training.sequence.net_losses import cross_entropy, places_among, sampled, seen_before
 
 pytestmark = pytest.mark.unit
 
@@ -54,6 +54,27 @@ def test_cross_entropy__titles_met_before__are_left_out(is_normalised: bool) -> 
 
 def test_seen_before__window__grows_by_one_title_a_place() -> None:
     assert seen_before(torch.tensor([[0, 4, 6]])).tolist() == [[[0, 0, 0], [0, 4, 0], [0, 4, 6]]]
+
+
+@pytest.mark.parametrize("drawn", [0, 3])
+def test_places_among__titles_met_before__leave_out_the_same_titles_of_the_candidates(drawn: int) -> None:
+    torch.manual_seed(drawn)
+    hidden, table, _ = tensors(5, 9, is_normalised=True)
+    targets = torch.tensor([1, 4, 6, 7, 1])
+    candidates, places, shift = sampled(targets, torch.full((9,), 1 / 8), drawn, 9)
+    seen = seen_before(torch.tensor([[4, 3, 6, 8, 2]]))[0]
+    logits = (hidden @ table[candidates].T * 7.0 + shift).clone()
+    logits[:, 0] = -torch.inf
+    for row, (titles, target) in enumerate(zip(seen, targets, strict=True)):
+        met = torch.isin(candidates, titles) & (candidates != target)
+        logits[row, met] = -torch.inf
+    wanted = F.cross_entropy(logits, places, reduction="sum")
+    chosen = places_among(candidates, seen)
+    found = cross_entropy(
+        hidden, table[candidates], places, scale=7.0, is_bounded=True, logits_mb=1, shift=shift, seen=chosen
+    )
+    assert found.item() == pytest.approx(wanted.item(), rel=1e-5)
+    assert set(candidates[chosen].flatten().tolist()) == set(candidates.tolist()) & {0, *seen.flatten().tolist()}
 
 
 def test_sampled__many_draws__estimate_the_sum_over_all_titles() -> None:
