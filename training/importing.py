@@ -11,15 +11,18 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexus.lake.lake import Lake
 from nexus.settings import Settings
 from training import bundle, catalog, challenge, registry, snapshot, tracking
-from training.bundle_format import MODEL_FILE, is_served_form
-from training.dataset import Dataset
+from training.bundle_format import CONTENT_FILE, MODEL_FILE, is_served_form
+from training.content import bundled, texts
+from training.dataset import Dataset, Floats
 from training.files.reading import load_table
 from training.finished_run import Found, read, read_json, unserved
 from training.run_folder import CHECKPOINT, ORDER, PARTS, RANKS, SUMMARY
@@ -28,6 +31,9 @@ from training.tracking import register_onnx
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
+Titles = tuple[Dataset, Floats]
+"""Data and the vectors of its titles."""
+TextsOf = Callable[[Dataset], Floats | None]
 IMPORT_TAG = "imported"
 JUDGED_UNDER = "leave-one-out"
 
@@ -63,7 +69,7 @@ def run(settings: Settings, folder: Path) -> Imported:
     """
     found = read(folder.expanduser().absolute())
     own = platform_data(settings)
-    done = bring(settings, found, own)
+    done = bring(settings, found, own, partial(texts.of, settings))
     if done.version is None or done.comparison_only or own is None:
         return done
     return replace(done, gate=challenge.judge(settings, own, done.version).decision.words())
@@ -78,13 +84,15 @@ def platform_data(settings: Settings) -> Dataset | None:
         lake.close()
 
 
-def bring(settings: Settings, found: Found, own: Dataset | None) -> Imported:
+def bring(settings: Settings, found: Found, own: Dataset | None, texts_of: TextsOf = lambda _: None) -> Imported:
     """Write the run down, and register its model if it has the served signature.
 
     Args:
         settings: Where the registry is.
         found: The verified folder.
         own: What the platform trains on now; None: nothing yet.
+        texts_of: Text vectors of the platform's titles. A model of the data that are trained on now gets a projection with
+            them, as one that was trained here has: the folder of a run has no text of titles.
 
     Raises:
         NexusError: category ``unavailable`` when the registry does not answer.
@@ -104,7 +112,7 @@ def bring(settings: Settings, found: Found, own: Dataset | None) -> Imported:
         tempfile.TemporaryDirectory() as temporary,
         mlflow.start_run(run_name=f"{found.summary['recipe']} on {found.summary['data_hash']}", tags=tags) as run,
     ):
-        _log(settings, found, Path(temporary), run.info.run_id)
+        _log(settings, found, Path(temporary), run.info.run_id, _titles(found, own, texts_of) if not reason else None)
         if complaint is None:
             version = register_onnx(settings, _model_of(found, Path(temporary)))
             kept = {catalog.METRICS_TAG: json.dumps(found.figures()[found.kind])} | tags
@@ -179,7 +187,17 @@ def _tags(found: Found, reason: str) -> dict[str, str]:
     }
 
 
-def _log(settings: Settings, found: Found, folder: Path, run_id: str) -> None:
+def _titles(found: Found, own: Dataset | None, texts_of: TextsOf) -> Titles | None:
+    """What a projection for titles that nobody met is made from; None: such titles are ranked without the model."""
+    if own is None or found.model is None or own.vocabulary != found.model.vocabulary:
+        return None
+    if own.data_hash != found.summary["data_hash"]:
+        return None
+    vectors = texts_of(own)
+    return None if vectors is None else (own, vectors)
+
+
+def _log(settings: Settings, found: Found, folder: Path, run_id: str, titles: Titles | None) -> None:
     """Parameters, figures and files of the run."""
     import mlflow
 
@@ -206,6 +224,7 @@ def _log(settings: Settings, found: Found, folder: Path, run_id: str) -> None:
             "model_name": settings.mlflow.model_name,
             "metrics": table[found.kind],
             "floors": {name: table[name] for name in summary["floors"] if name in table},
+            "texts_hash": "" if titles is None else bundled.write(*titles, home / CONTENT_FILE),
         }
         bundle.assemble(
             home,

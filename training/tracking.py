@@ -17,11 +17,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from nexus.settings import Settings
-from training import bundle, catalog, export, plots, recommender, registry, snapshot
+from training import bundle, catalog, export, plots, registry, snapshot
 from training.bundle_format import CONTENT_FILE, MODEL_FILE, TRAINED, Manifest
 from training.content import bundled
 from training.dataset import Dataset, Floats
-from training.determinism import repeatable
 from training.evaluation import Scorer
 from training.experiment import Experiment
 from training.export import Exported
@@ -171,9 +170,7 @@ def _bundle(settings: Settings, experiment: Experiment, folder: Path, texts: Flo
     home.mkdir()
     length = experiment.config.history_length
     exported = _exported(winner.fit(dataset.histories), dataset, home / MODEL_FILE, length)
-    if texts is not None:
-        with repeatable(experiment.seed, threads=recommender.THREADS):
-            bundled.projection(dataset, texts).write(home / CONTENT_FILE)
+    texts_hash = "" if texts is None else bundled.write(dataset, texts, home / CONTENT_FILE)
     manifest = Manifest(
         version="unpublished",
         model_name=settings.mlflow.model_name,
@@ -186,7 +183,7 @@ def _bundle(settings: Settings, experiment: Experiment, folder: Path, texts: Flo
         protocol=experiment.protocol,
         history_length=length,
         context_features=dataset.context_features,
-        texts_hash="" if texts is None else bundled.hash_of(texts),
+        texts_hash=texts_hash,
         files={},
     )
     bundle.assemble(home, manifest, dataset.vocabulary)

@@ -11,7 +11,6 @@ import dagster as dg
 
 from assets.adapters import temporal
 from assets.compute import GPU_POOL
-from assets.models import texts
 from assets.resources import PlatformResource
 from assets.tables import OWNER
 from features.schema import CONTEXT_FEATURES
@@ -21,6 +20,7 @@ from nexus.settings import Settings
 from training import challenge, dataset, experiment, plots, registry, snapshot, tables, tracking
 from training.bundle_format import TRAINED
 from training.config import Compute
+from training.content import texts
 from training.hybrid.config import HybridConfig
 
 _SHOWN = (

@@ -8,12 +8,15 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from nexus.errors import Category, NexusError
 from nexus.settings import MlflowSettings, Settings
 from training import finished_run, importing, protocols, registry, run, tracking
 from training.bundle_format import MODEL_FILE, read_champion, sha256
+from training.content import bundled
+from training.content.served import Projection
 from training.dataset import Dataset
 from training.files.reading import Loaded
 from training.models_api import quiet
@@ -85,6 +88,33 @@ def test_bring__own_data__is_registered_promoted_and_known_the_second_time(
     registry.promote(settings, done.version)
     served = read_champion(settings.bundle_url)
     assert (served.version, served.vocabulary) == (done.version, world.vocabulary)
+
+
+def test_bring__text_vectors_of_the_titles__the_bundle_ranks_titles_that_nobody_met(
+    settings: Settings, folder: Path, world: Dataset
+) -> None:
+    edit(folder / "summary.json", seconds=31.0)
+    vectors = np.random.default_rng(3).normal(size=(world.size, 8)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    done = importing.bring(settings, finished_run.read(folder), world, lambda data: vectors[: data.size])
+    assert done.version is not None
+    registry.promote(settings, done.version)
+    served = read_champion(settings.bundle_url)
+    assert served.manifest.texts_hash == bundled.hash_of(vectors)
+    assert served.content_path is not None
+    read = Projection.read(served.content_path, len(served.vocabulary))
+    wanted = bundled.projection(world, vectors)
+    assert all(np.array_equal(read.arrays[name], array) for name, array in wanted.arrays.items())
+
+
+def test_bring__data_that_are_no_longer_trained_on__no_projection(
+    settings: Settings, folder: Path, world: Dataset
+) -> None:
+    edit(folder / "summary.json", seconds=32.0)
+    found = finished_run.read(folder)
+    changed = replace(world, data_hash="changed-since")
+    done = importing.bring(settings, found, changed, lambda _: pytest.fail("nobody needs the vectors"))
+    assert done.version is not None
 
 
 def test_run__own_data__asks_the_gate(

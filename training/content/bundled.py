@@ -1,7 +1,7 @@
 """The projection of a bundle: learned from what the champion is counted from, and from the text vectors of its titles.
 
 Belongs here: learning and packing it. Does not belong here: its form (training.content.served), where text vectors come from
-(assets), the rest of the bundle (training.bundle).
+(training.content.texts), the rest of the bundle (training.bundle).
 
 Text vectors are no part of ``data_hash``: the champion is not made from them, and is rebuilt without them. The manifest names
 them by a hash of their own; the same data and the same vectors give the same file, byte for byte.
@@ -10,6 +10,7 @@ them by a hash of their own; the same data and the same vectors give the same fi
 from __future__ import annotations
 
 import hashlib
+from pathlib import Path
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from training.content.served import Projection, Served
 from training.content.space import Space, counted, space
 from training.content.weights import KNOWN
 from training.dataset import Dataset, Floats
+from training.determinism import repeatable
 
 REFERENCES = 512
 """Titles whose scores say what an ordinary title has; a quantile of so many is right to 0.02."""
@@ -44,6 +46,17 @@ def projection(dataset: Dataset, vectors: Floats, config: ContentConfig | None =
     setting = rehearse(dataset, learn, chosen, seed).setting(facts, chosen, chosen.ridges[0], last, decay)
     told = counted(learn, dataset.size, chosen)
     return _packed(space(told, facts, setting.ridge), setting, describer, told.popularity > 0, seed)
+
+
+def write(dataset: Dataset, vectors: Floats, path: Path) -> str:
+    """Learn the projection and write it, the same bytes however many threads there are.
+
+    Returns:
+        The hash that the manifest names the vectors by.
+    """
+    with repeatable(SEED, threads=1):
+        projection(dataset, vectors).write(path)
+    return hash_of(vectors)
 
 
 def hash_of(vectors: Floats) -> str:

@@ -1,7 +1,7 @@
 """Text vectors of the titles that a model is trained on, from Postgres.
 
 Belongs here: reading them in the training's order. Does not belong here: making them (assets.features.embeddings), what is learned
-from them (training.content).
+from them (training.content.bundled), vectors of files (training.content.vectors).
 """
 
 from __future__ import annotations

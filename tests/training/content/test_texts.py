@@ -7,12 +7,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from assets.models import texts
 from nexus.db import pool
 from nexus.db.content import ContentRecord, upsert_content
 from nexus.db.embeddings import DIMENSIONS, upsert_embedding
 from nexus.settings import Settings
 from tests.training.conftest import toy
+from training.content import texts
 from training.dataset import Dataset
 
 pytestmark = pytest.mark.integration
