@@ -117,7 +117,7 @@ def leave_out(dataset: Dataset, *, last: int, name: str) -> Split:
             category=Category.CONFLICT,
             field="interactions",
             value=f"{len(dataset.histories)} viewers, {last + 1} interactions needed by one",
-            remedy="load more ratings, then run bin/nexus pipeline run",
+            remedy="load more ratings (bin/nexus pipeline run takes them in), or give train a file with longer histories",
         )
     return Split(
         name,
