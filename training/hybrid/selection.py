@@ -18,6 +18,7 @@ better of the two is taken where it is better than fixed weights by as much as i
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,6 +33,8 @@ from training.hybrid.gate import Gate
 
 EXPECTED = frozenset({*TRAINED, "popularity"})
 """Parts that little is asked of; see the module's words."""
+AT_ONCE = 4
+"""Parts that are judged at a time, each on a thread: linear algebra lets go of the interpreter."""
 GATES = ("gate by history length", "gate by history length and viewer features")
 """As they are called among the steps."""
 
@@ -168,7 +171,10 @@ def _better(
     examples: Examples, names: Sequence[str], parts: Sequence[int], reached: Floats, fold: Ints, config: HybridConfig
 ) -> tuple[int, Floats, Step] | None:
     """The part to add, NDCG@10 of each example with it, and the step; None where no part helps enough."""
-    found = {part: _judged(examples, [*parts, part], fold, config) for part in range(len(names)) if part not in parts}
+    others = [part for part in range(len(names)) if part not in parts]
+    with ThreadPoolExecutor(AT_ONCE) as pool:  # each alone on its thread: the same numbers however many there are
+        judged = pool.map(lambda part: _judged(examples, [*parts, part], fold, config), others)
+        found = dict(zip(others, judged, strict=True))
     for part in sorted(found, key=lambda one: -float(found[one].mean())):
         gain, error = _compared(found[part], reached)
         if gain > _asked(names[part], config) * error and _is_sound(examples, names, [*parts, part], config):
