@@ -220,8 +220,8 @@ def _recent(dataset: Dataset, learn: Sequence[History], days: float) -> Iterator
 
 def _item_knn(sequences: Sequence[Ints], size: int, only: dict[str, float] | None) -> Iterator[Fitted]:
     nothing, ones = np.zeros(size, np.float32), np.ones(size, np.float32)
-    for shrink in [only["shrink"]] if only else SHRINKS:
-        table = cosine_table(sequences, size, shrink, NEIGHBOURS)
+    shrinks = [only["shrink"]] if only else SHRINKS
+    for shrink, table in zip(shrinks, cosine_tables(sequences, size, shrinks, NEIGHBOURS), strict=True):
         for last, decay in [(int(only["last"]), only["query_decay"])] if only else KNN_RECENCIES:
             config = {"shrink": shrink, "neighbours": float(NEIGHBOURS), "last": float(last), "query_decay": decay}
             yield Fitted("item-knn", config, static=nothing, source=ones, last=last, decay=decay, table=table)
@@ -229,14 +229,23 @@ def _item_knn(sequences: Sequence[Ints], size: int, only: dict[str, float] | Non
 
 def cosine_table(sequences: Sequence[Ints], size: int, shrink: float, width: int) -> sp.csr_matrix:
     """The nearest titles of each, ``[N+1, N+1]``: common viewers / (sqrt(viewers of both) + shrink); no title is near itself."""
+    (table,) = cosine_tables(sequences, size, (shrink,), width)
+    return table
+
+
+def cosine_tables(
+    sequences: Sequence[Ints], size: int, shrinks: Sequence[float], width: int
+) -> tuple[sp.csr_matrix, ...]:
+    """:func:`cosine_table` for several shrinks; common viewers are counted once."""
     seen = incidence(sequences, size)
     transposed = seen.T.tocsr()
     norms = np.sqrt(np.asarray(seen.sum(axis=0), dtype=np.float32).ravel())
-    parts = []
+    parts: list[list[sp.csr_matrix]] = [[] for _ in shrinks]
     for start in range(0, size, ROWS):
         rows = np.arange(start, min(start + ROWS, size))
-        near = (transposed[rows] @ seen).toarray()
-        near /= np.maximum(norms[rows, None] * norms[None] + shrink, 1e-6)
-        near[np.arange(len(rows)), rows] = 0.0
-        parts.append(strongest(near, width))
-    return sp.vstack(parts, format="csr").astype(np.float32)
+        common = (transposed[rows] @ seen).toarray()
+        common[np.arange(len(rows)), rows] = 0.0
+        of_both = norms[rows, None] * norms[None]
+        for found, shrink in zip(parts, shrinks, strict=True):
+            found.append(strongest(common / np.maximum(of_both + shrink, 1e-6), width))
+    return tuple(sp.vstack(found, format="csr").astype(np.float32) for found in parts)
