@@ -162,9 +162,12 @@ def import_(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Bring a run of bin/nexus train, made on any machine, into the registry: figures, ranks, checkpoint and model."""
+    from mlflow.utils.logging_utils import disable_logging
+
     from nexus.cli.output import console
     from training.importing import run
 
+    disable_logging()  # what it says of its own steps; what goes wrong is raised
     done = run(load(), folder)
     if as_json:
         sys.stdout.write(json.dumps(done.as_dict()) + "\n")

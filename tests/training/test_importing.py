@@ -13,7 +13,7 @@ import pytest
 
 from nexus.errors import Category, NexusError
 from nexus.settings import MlflowSettings, Settings
-from training import finished_run, importing, protocols, registry, run, tracking
+from training import cli, finished_run, importing, protocols, registry, run, tracking
 from training.bundle_format import MODEL_FILE, read_champion, sha256
 from training.content import bundled
 from training.content.served import Projection
@@ -125,6 +125,26 @@ def test_run__own_data__asks_the_gate(
     done = importing.run(settings, folder)
     assert done.gate.startswith(("accepted", "refused"))
     assert next(m for m in registry.list_models(settings) if m["version"] == done.version)["gate"] == done.gate
+
+
+def test_import__for_programs__says_nothing_but_json(
+    settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    import mlflow
+    from mlflow.utils import logging_utils
+
+    edit(folder / "summary.json", seconds=51.0)
+    monkeypatch.setattr(cli, "load", lambda: settings)
+    try:
+        cli.import_(folder, as_json=True)
+    finally:
+        logging_utils.enable_logging()
+    said = capfd.readouterr()
+    done = json.loads(said.out)
+    assert (done["is_new"], done["version"] is not None) == (True, True)
+    assert not said.err
+    # A store that is no server has no page to name; this is what keeps its address from standard output.
+    assert mlflow.environment_variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
 
 
 def test_bring__other_data__is_for_comparison_only_and_cannot_be_promoted(settings: Settings, folder: Path) -> None:
