@@ -10,6 +10,8 @@ import asyncio
 import importlib
 import json
 import sys
+from contextlib import redirect_stderr
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -162,13 +164,12 @@ def import_(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Bring a run of bin/nexus train, made on any machine, into the registry: figures, ranks, checkpoint and model."""
-    from mlflow.utils.logging_utils import disable_logging
-
     from nexus.cli.output import console
     from training.importing import run
 
-    disable_logging()  # what it says of its own steps; what goes wrong is raised
-    done = run(load(), folder)
+    # MLflow tells of its own steps there; our log has the stream itself, and what goes wrong is raised.
+    with redirect_stderr(StringIO()):
+        done = run(load(), folder)
     if as_json:
         sys.stdout.write(json.dumps(done.as_dict()) + "\n")
         return

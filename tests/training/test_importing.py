@@ -131,14 +131,10 @@ def test_import__for_programs__says_nothing_but_json(
     settings: Settings, folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     import mlflow
-    from mlflow.utils import logging_utils
 
     edit(folder / "summary.json", seconds=51.0)
     monkeypatch.setattr(cli, "load", lambda: settings)
-    try:
-        cli.import_(folder, as_json=True)
-    finally:
-        logging_utils.enable_logging()
+    cli.import_(folder, as_json=True)
     said = capfd.readouterr()
     done = json.loads(said.out)
     assert (done["is_new"], done["version"] is not None) == (True, True)
