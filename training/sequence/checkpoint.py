@@ -33,6 +33,7 @@ class Progress:
         loss: Sum of the losses of this epoch so far.
         events: Events that it was summed over.
         seconds: Spent on training and validation, in all processes' lives.
+        ended_s: What ``seconds`` was when the last epoch ended.
         trained_events: In all epochs.
         curve: One point per validation.
         best: Index of its best point; -1: none yet.
@@ -46,6 +47,7 @@ class Progress:
     loss: float = 0.0
     events: int = 0
     seconds: float = 0.0
+    ended_s: float = 0.0
     trained_events: int = 0
     curve: list[dict[str, float]] = field(default_factory=list)
     best: int = -1

@@ -30,8 +30,22 @@ if TYPE_CHECKING:
 WARMUP_STEPS = 100
 BETAS = (0.9, 0.98)
 MIX = 1_000_003
+PLANNED_AFTER = 2
+"""The epoch whose time says how many fit."""
 LOOK_EVERY = 20
 """Steps between looks at the clock, where several processes have to agree on it."""
+
+
+def epochs_that_fit(progress: Progress, budget_s: float) -> int:
+    """How many epochs to plan for, after one has ended.
+
+    The first epoch warms up (compiling, caches, other work that starts beside it), so it decides only where the time is short by
+    half or more; the second decides the rest. Later ones do not: the rate follows the plan.
+    """
+    took = max(progress.seconds - progress.ended_s, 1e-9)
+    fits = progress.epoch + int(min(max(budget_s - progress.seconds, 0.0) / took, 1e9))
+    is_clear = progress.epoch == PLANNED_AFTER or (progress.epoch == 1 and 2 * fits <= progress.epochs)
+    return min(fits, progress.epochs) if is_clear else progress.epochs
 
 
 class Training:
@@ -201,13 +215,14 @@ class Training:
         return self.place.from_first(found)
 
     def _mind_the_budget(self, *, within_epoch: bool) -> None:
-        """Plan fewer epochs once one was timed; end at once when the time is up."""
+        """Plan fewer epochs where no more will fit; end at once when the time is up."""
         progress = self.progress
         if self.place.agree(progress.seconds >= self.work.budget_s):
             progress.is_time_limited = progress.is_time_limited or progress.epoch < progress.epochs
             progress.is_done = True
-        elif not within_epoch and progress.epoch == 1:
-            fits = max(1, int(self.place.from_first(min(self.work.budget_s / max(progress.seconds, 1e-9), 1e9))))
+        elif not within_epoch:
+            fits = int(self.place.from_first(float(epochs_that_fit(progress, self.work.budget_s))))
+            progress.ended_s = progress.seconds
             if fits < progress.epochs:
                 progress.epochs, progress.is_time_limited = fits, True
                 progress.is_done = progress.epoch >= fits

@@ -14,6 +14,7 @@ from training.dataset import Dataset, History, leave_out
 from training.evaluation import evaluate
 from training.models_api import Exportable, Model, OnDevice, Resumable, quiet
 from training.sequence import export, loop
+from training.sequence.checkpoint import Progress
 from training.sequence.config import MixtureConfig, SequenceConfig
 from training.sequence.model import SequenceModel
 from training.sequence.scorer import SequenceScorer
@@ -122,6 +123,25 @@ def test_fit__no_time_left__ends_with_what_there_is(data: Dataset) -> None:
     scorer = fitted(data, tiny(epochs=50), budget_s=1e-9)
     assert scorer.settings["is_time_limited"]
     assert np.isfinite(scorer.scores(data.histories[:2], np.zeros((2, 1), np.float32))).all()
+
+
+@pytest.mark.parametrize(
+    ("epoch", "ended_s", "seconds", "wanted"),
+    [
+        (1, 0.0, 14.0, 12),  # ten by the first epoch alone, which warmed up
+        (1, 0.0, 40.0, 3),
+        (1, 0.0, 500.0, 1),
+        (2, 14.0, 24.0, 12),
+        (2, 14.0, 44.0, 5),
+        (3, 44.0, 104.0, 12),  # the rate follows the plan by now
+    ],
+)
+def test_epochs_that_fit__an_epoch_has_ended__looks_at_the_last_one(
+    epoch: int, ended_s: float, seconds: float, wanted: int
+) -> None:
+    progress = Progress(epochs=12, epoch=epoch, ended_s=ended_s, seconds=seconds)
+    assert loop.epochs_that_fit(progress, 150.0) == wanted
+    assert loop.epochs_that_fit(progress, float("inf")) == 12
 
 
 def test_fit__nothing_to_learn_from__is_refused(data: Dataset) -> None:
