@@ -37,6 +37,8 @@ FEWEST = 20
 """Validation titles that parts are chosen on, and viewers that the mixture is trained on; with fewer the best part stands alone."""
 MIXTURE_SHARE = 0.5
 """Of the budget, at most, for the mixture."""
+BESIDE_SHARE = 0.75
+"""Of the budget, at most, for networks that train beside the mixture; the rest is for choosing."""
 HALF = "bf16-mixed"
 
 
@@ -135,7 +137,13 @@ class HybridModel:
         several = Several(config, self.config.networks, compute, self.device, self.folder)
         return under_way.enter_context(
             several.training(
-                dataset, learn, validation=validation, seed=seed, budget_s=budget_s * (1.0 - MIXTURE_SHARE), tell=tell
+                dataset,
+                learn,
+                validation=validation,
+                seed=seed,
+                budget_s=budget_s * (1.0 - MIXTURE_SHARE),
+                beside_s=budget_s * BESIDE_SHARE,
+                tell=tell,
             )
         )
 

@@ -89,12 +89,22 @@ class Several:
         validation: Split | None,
         seed: int,
         budget_s: float,
+        beside_s: float | None = None,
         tell: Tell,
     ) -> Iterator[Callable[[], AverageScorer]]:
         """Trainings that go on beside the block, and what waits for them.
 
         On a CPU with one core, on a GPU and for a training of seconds they are done when they are waited for, one after the
         other; the networks are the same.
+
+        Args:
+            dataset: Titles and viewers.
+            learn: Histories to learn from.
+            validation: Titles that say when to stop; None: all epochs.
+            seed: Of the first network.
+            budget_s: Seconds for all of them, one after the other.
+            beside_s: Seconds for all of them where they go on beside the block; None: as many.
+            tell: Where progress goes.
         """
         models = [self._model(number) for number in range(self.count)]
         seeds = [seed + BETWEEN_SEEDS * number for number in range(self.count)]
@@ -102,7 +112,7 @@ class Several:
 
         def order(number: int) -> tuple[Work, Place]:
             return models[number].order(
-                dataset, learn, validation=validation, seed=seeds[number], budget_s=budget_s / rounds
+                dataset, learn, validation=validation, seed=seeds[number], budget_s=(beside_s or budget_s) / rounds
             )
 
         def one(number: int) -> SequenceScorer:

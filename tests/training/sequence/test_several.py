@@ -20,6 +20,7 @@ from training.models_api import quiet
 from training.sequence import devices, several, side_by_side
 from training.sequence.model import SequenceModel
 from training.sequence.several import AverageScorer, Several
+from training.sequence.work import Work
 
 CONFIG = tiny(epochs=2)
 
@@ -112,6 +113,30 @@ def test_training__checkpoint_of_another_seed__is_refused_before_anything_starts
     model.fit(data, split.histories, validation=split, seed=2, budget_s=60.0, tell=quiet)
     with pytest.raises(NexusError, match="checkpoint of another training"):
         trained(data, folder=tmp_path)
+
+
+@pytest.mark.unit
+def test_training__beside_the_block__has_the_time_of_that(data: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[float] = []
+
+    class Noted:
+        def __init__(self, works: list[Work], *_: object) -> None:
+            given.extend(work.budget_s for work in works)
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *_: object) -> None: ...
+
+    monkeypatch.setattr(several, "SMALL", 0)
+    monkeypatch.setattr(several, "SideBySide", Noted)
+    monkeypatch.setattr(devices, "threads", lambda: 2)
+    split = leave_out(data, last=2, name="validation")
+    for beside_s in (None, 90.0):
+        with Several(CONFIG, 3).training(
+            data, split.histories, validation=split, seed=1, budget_s=60.0, beside_s=beside_s, tell=quiet
+        ):
+            pass
+    assert given == [30.0] * 3 + [45.0] * 3
 
 
 ENDLESS = """
