@@ -27,7 +27,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -37,8 +36,8 @@ from uuid import UUID
 
 import numpy as np
 import numpy.typing as npt
-import psycopg
 
+from benchmarks.features import wait_for_postgres
 from benchmarks.vectors import exact, fill, unit
 from nexus.db import library as stored
 from nexus.db import migrate, pool
@@ -54,7 +53,6 @@ from serving.viewers.viewer import Entry, Viewer
 
 K, BARRED, LIKED = 10, 300, 20
 SORT_RATIO, RECALL, HELD_RATIO = 0.25, 0.98, 0.02
-READY_S = 60.0
 Scores = npt.NDArray[np.float32]
 
 
@@ -132,32 +130,20 @@ def own_postgres(folder: Path) -> Iterator[Settings]:
     quick = (("fsync", "off"), ("synchronous_commit", "off"), ("max_wal_size", "2GB"), ("shared_buffers", "512MB"))
     with (folder / "log").open("wb") as log:
         process = postgres.command(data, port, identity, options=quick).popen(log)
+    roles = {role: postgres.new_password() for role in ("api", "worker", "pipeline", "reader")}
+    settings = Settings(
+        home=folder / "home",
+        postgres={"url": url.rpartition("/")[0] + "/nexus", "role_passwords": roles},  # type: ignore[arg-type]
+    )
     try:
-        _wait(url)
-        roles = {role: postgres.new_password() for role in ("api", "worker", "pipeline", "reader")}
-        yield Settings(
-            home=folder / "home",
-            postgres={"url": url.rpartition("/")[0] + "/nexus", "role_passwords": roles},  # type: ignore[arg-type]
-        )
+        wait_for_postgres(settings)
+        yield settings
     finally:
         process.send_signal(signal.SIGINT)
         try:
             process.wait(30)
         except subprocess.TimeoutExpired:
             process.kill()
-
-
-def _wait(url: str) -> None:
-    deadline = time.monotonic() + READY_S
-    while True:
-        try:
-            psycopg.connect(url, connect_timeout=2).close()
-        except psycopg.OperationalError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.1)
-        else:
-            return
 
 
 def emptied(settings: Settings) -> None:

@@ -10,8 +10,6 @@ import asyncio
 import importlib
 import json
 import sys
-from contextlib import redirect_stderr
-from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -167,9 +165,7 @@ def import_(
     from nexus.cli.output import console
     from training.importing import run
 
-    # MLflow tells of its own steps there; our log has the stream itself, and what goes wrong is raised.
-    with redirect_stderr(StringIO()):
-        done = run(load(), folder)
+    done = run(load(), folder)
     if as_json:
         sys.stdout.write(json.dumps(done.as_dict()) + "\n")
         return

@@ -12,8 +12,10 @@ import json
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import redirect_stderr
 from dataclasses import asdict, dataclass, replace
 from functools import partial
+from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,7 +116,8 @@ def bring(settings: Settings, found: Found, own: Dataset | None, texts_of: Texts
     ):
         _log(settings, found, Path(temporary), run.info.run_id, _titles(found, own, texts_of) if not reason else None)
         if complaint is None:
-            version = register_onnx(settings, _model_of(found, Path(temporary)))
+            with redirect_stderr(StringIO()):  # MLflow tells of its own steps there; what goes wrong is raised
+                version = register_onnx(settings, _model_of(found, Path(temporary)))
             kept = {catalog.METRICS_TAG: json.dumps(found.figures()[found.kind])} | tags
             for key, value in (kept | {"fingerprint": found.fingerprint}).items():
                 client.set_model_version_tag(settings.mlflow.model_name, version, key, value)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -141,6 +142,21 @@ def test_import__for_programs__says_nothing_but_json(
     assert not said.err
     # A store that is no server has no page to name; this is what keeps its address from standard output.
     assert mlflow.environment_variables.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT.get()
+
+
+def test_import__no_text_vectors__what_we_say_of_it_is_not_lost_with_mlflows_words(
+    settings: Settings, folder: Path, world: Dataset, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    edit(folder / "summary.json", seconds=52.0)
+    monkeypatch.setattr(cli, "load", lambda: settings)
+    monkeypatch.setattr(importing, "platform_data", lambda _: world)
+
+    def none(*_: object) -> None:
+        sys.stderr.write("no vectors\n")
+
+    monkeypatch.setattr(importing.texts, "of", none)
+    cli.import_(folder, as_json=True)
+    assert capfd.readouterr().err == "no vectors\n"
 
 
 def test_bring__other_data__is_for_comparison_only_and_cannot_be_promoted(settings: Settings, folder: Path) -> None:

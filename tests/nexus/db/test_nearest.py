@@ -6,12 +6,10 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import polars as pl
 import pytest
 
-from nexus.db.content import copy_content
-from nexus.db.embeddings import DIMENSIONS, copy_embeddings, nearest
-from nexus.db.pool import connect
+from nexus.db.embeddings import DIMENSIONS, nearest
+from tests.nexus.db.titles import store
 
 pytestmark = pytest.mark.integration
 COUNT, CLUSTERS = 3_000, 30
@@ -25,17 +23,7 @@ def stored(empty) -> Any:
     vectors = centres[random.integers(CLUSTERS, size=COUNT)] + 0.8 * random.normal(size=(COUNT, DIMENSIONS))
     vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
     names = [str(UUID(int=number + 1)) for number in range(COUNT)]
-    frame = pl.DataFrame({"content_id": names, "title": names}).with_columns(
-        content_type=pl.lit("movie"),
-        year=pl.lit(None, pl.Int32),
-        genres=pl.lit([], pl.List(pl.String)),
-        overview=pl.lit(None, pl.String),
-        external_ids=pl.lit([], pl.List(pl.String)),
-        source=pl.lit("nexus"),
-    )
-    with connect(empty, "pipeline") as connection:
-        copy_content(connection, frame)
-        copy_embeddings(connection, "m", names, vectors, names)
+    store(empty, names, vectors)
     return names, vectors
 
 

@@ -11,14 +11,12 @@ from typing import Any
 from uuid import UUID
 
 import numpy as np
-import polars as pl
 import pytest
 
 from nexus.db import migrate
-from nexus.db.content import copy_content
-from nexus.db.embeddings import DIMENSIONS, copy_embeddings
+from nexus.db.embeddings import DIMENSIONS
 from nexus.db.library import count_vectors, find_vectors, load_vectors
-from nexus.db.pool import async_pool, connect
+from nexus.db.pool import async_pool
 from nexus.settings import Settings
 from serving.content.catalogue import Catalogue, Title
 from serving.content.vectors import Vectors
@@ -30,6 +28,7 @@ from serving.recommendations.library import Library
 from serving.recommendations.service import Recommendations
 from serving.recommendations.variety import Variety
 from serving.viewers.viewer import Entry, Viewer
+from tests.nexus.db.titles import store
 
 COUNT, CLUSTERS, GONE = 400, 8, 7
 USER = UUID(int=1)
@@ -107,17 +106,7 @@ def filled(settings: Settings) -> Settings:
         update={"postgres": settings.postgres.model_copy(update={"url": type(settings.postgres.url)(url)})}
     )
     migrate.upgrade(own)
-    frame = pl.DataFrame({"content_id": NAMES, "title": NAMES}).with_columns(
-        content_type=pl.lit("movie"),
-        year=pl.lit(None, pl.Int32),
-        genres=pl.lit([], pl.List(pl.String)),
-        overview=pl.lit(None, pl.String),
-        external_ids=pl.lit([], pl.List(pl.String)),
-        source=pl.lit("nexus"),
-    )
-    with connect(own, "pipeline") as connection:
-        copy_content(connection, frame)
-        copy_embeddings(connection, "m", NAMES, made(), NAMES)
+    store(own, NAMES, made())
     return own
 
 
